@@ -1,0 +1,47 @@
+package openjd
+
+// Symbols maps the full name of a value reference, such as Param.Frames or
+// Task.File.Run, to its text.
+type Symbols map[string]string
+
+// The names of the symbols that a session defines, and the prefixes of those that
+// carry a parameter's or an embedded file's name (section 7.3.1).
+const (
+	SymbolWorkingDirectory     = "Session.WorkingDirectory"
+	SymbolHasPathMappingRules  = "Session.HasPathMappingRules"
+	SymbolPathMappingRulesFile = "Session.PathMappingRulesFile"
+
+	PrefixParam        = "Param."
+	PrefixRawParam     = "RawParam."
+	PrefixTaskParam    = "Task.Param."
+	PrefixTaskRawParam = "Task.RawParam."
+	PrefixTaskFile     = "Task.File."
+	PrefixEnvFile      = "Env.File."
+)
+
+// Symbols returns a new map with Param and RawParam of every job parameter, as
+// format strings of the host scope see them: PATH values of Param go through the
+// rules.
+func (j *Job) Symbols(rules []PathRule) Symbols {
+	s := make(Symbols, 2*len(j.Parameters)+8)
+	for _, p := range j.Parameters {
+		s.set(PrefixParam, PrefixRawParam, p.Name, p.Type, p.Value, rules)
+	}
+	return s
+}
+
+// AddTo adds Task.Param and Task.RawParam of every task parameter to s; PATH
+// values of Task.Param go through the rules.
+func (t TaskParameters) AddTo(s Symbols, rules []PathRule) {
+	for _, p := range t {
+		s.set(PrefixTaskParam, PrefixTaskRawParam, p.Name, p.Type, p.Value, rules)
+	}
+}
+
+func (s Symbols) set(prefix, raw, name string, t ParamType, value string, rules []PathRule) {
+	s[raw+name] = value
+	if t == TypePath {
+		value, _ = ApplyPathRules(rules, value)
+	}
+	s[prefix+name] = value
+}
