@@ -1,0 +1,498 @@
+// Package api holds the documents of Drover's native HTTP API, /api/v1: what
+// the native door answers and what its clients (command line, native worker)
+// send. Field names are a contract. docs/api.md describes the calls.
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Problem is an error answer (RFC 9457, application/problem+json).
+type Problem struct {
+	Type   string `json:"type,omitempty"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"` // invalid, unauthorized, forbidden, not_found, conflict, gone, full, unavailable, internal
+}
+
+// Counts are tasks by state.
+type Counts struct {
+	Total    int64 `json:"total"`
+	Waiting  int64 `json:"waiting"`
+	Running  int64 `json:"running"`
+	Done     int64 `json:"done"`
+	Failed   int64 `json:"failed"`
+	Canceled int64 `json:"canceled"`
+}
+
+// File is an input or output file.
+type File struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+	Root   int    `json:"root,omitempty"`
+	Mode   int    `json:"mode,omitempty"`
+	Thumb  string `json:"thumb,omitempty"`
+	Width  int    `json:"width,omitempty"`
+	Height int    `json:"height,omitempty"`
+}
+
+// Root is a folder of the submitting machine that the job's paths refer to.
+type Root struct {
+	Path   string `json:"path"`
+	Format string `json:"format"` // POSIX or WINDOWS
+	Output bool   `json:"output,omitempty"`
+}
+
+// Check is what each picture of a job must be.
+type Check struct {
+	Format     string `json:"format,omitempty"`
+	Width      int    `json:"width,omitempty"`
+	Height     int    `json:"height,omitempty"`
+	AllowBlack bool   `json:"allow_black,omitempty"`
+}
+
+// Submission is the body of POST /api/v1/jobs.
+type Submission struct {
+	Name         string            `json:"name,omitempty"`
+	Owner        string            `json:"owner,omitempty"`
+	Priority     *int              `json:"priority,omitempty"` // default 50
+	Paused       bool              `json:"paused,omitempty"`
+	Template     string            `json:"template"` // OpenJD text, YAML or JSON
+	Parameters   map[string]string `json:"parameters,omitempty"`
+	Environments []string          `json:"environments,omitempty"`
+	Renderer     string            `json:"renderer,omitempty"`
+	Files        []File            `json:"files,omitempty"`
+	Roots        []Root            `json:"roots,omitempty"`
+	Check        *Check            `json:"check,omitempty"`
+	Doors        []string          `json:"doors,omitempty"`
+	Tags         []string          `json:"tags,omitempty"`
+	Order        string            `json:"order,omitempty"` // linear, preview
+}
+
+// Job is a job as shown.
+type Job struct {
+	ID         int64             `json:"id"`
+	Name       string            `json:"name"`
+	State      string            `json:"state"`
+	Owner      string            `json:"owner"`
+	Priority   int               `json:"priority"`
+	Reason     string            `json:"reason,omitempty"`
+	Renderer   string            `json:"renderer,omitempty"`
+	Build      string            `json:"build,omitempty"`
+	Doors      []string          `json:"doors,omitempty"`
+	Tags       []string          `json:"tags,omitempty"`
+	Order      string            `json:"order,omitempty"`
+	Tasks      Counts            `json:"tasks"`
+	Steps      []Step            `json:"steps,omitempty"`
+	Progress   float64           `json:"progress"` // percent of the tasks that are done
+	ETA        *ETA              `json:"eta,omitempty"`
+	Created    *time.Time        `json:"created"`
+	Started    *time.Time        `json:"started"`
+	Finished   *time.Time        `json:"finished"`
+	Parameters map[string]string `json:"parameters,omitempty"`
+	Files      []File            `json:"files,omitempty"` // only in the answer for one job
+	Roots      []Root            `json:"roots,omitempty"` // only in the answer for one job
+}
+
+// ETA is when a job should be done, with a range.
+type ETA struct {
+	Seconds  float64 `json:"seconds"`
+	Earliest float64 `json:"earliest"`
+	Latest   float64 `json:"latest"`
+}
+
+// Step is a step as shown.
+type Step struct {
+	Name      string   `json:"name"`
+	State     string   `json:"state"` // blocked, ready, done, failed, canceled
+	DependsOn []string `json:"depends_on,omitempty"`
+	Tasks     Counts   `json:"tasks"`
+	// Seconds of rendering of finished tasks.
+	SecondsMean float64 `json:"seconds_mean,omitempty"`
+	SecondsMin  float64 `json:"seconds_min,omitempty"`
+	SecondsMax  float64 `json:"seconds_max,omitempty"`
+}
+
+// Task is a task as shown. Index counts from 0 within its step.
+type Task struct {
+	Step       string            `json:"step"`
+	Index      int64             `json:"index"`
+	Parameters map[string]string `json:"parameters"`
+	State      string            `json:"state"`
+	Attempts   int               `json:"attempts"`
+	Worker     string            `json:"worker,omitempty"`
+	Error      string            `json:"error,omitempty"`
+	Progress   float64           `json:"progress,omitempty"`
+	Message    string            `json:"message,omitempty"`
+	Seconds    float64           `json:"seconds,omitempty"`
+	Memory     int64             `json:"memory,omitempty"`
+	Started    *time.Time        `json:"started,omitempty"`
+	Finished   *time.Time        `json:"finished,omitempty"`
+	Output     []File            `json:"output"`
+	History    []Attempt         `json:"history,omitempty"` // only in the answer for one task
+}
+
+// Attempt is one try of a task.
+type Attempt struct {
+	Lease    int64      `json:"lease"`
+	Worker   string     `json:"worker"`
+	WorkerID int64      `json:"worker_id"`
+	Started  *time.Time `json:"started"`
+	Ended    *time.Time `json:"ended,omitempty"`
+	Outcome  string     `json:"outcome,omitempty"`
+	Cause    string     `json:"cause,omitempty"`
+	Error    string     `json:"error,omitempty"`
+	Exit     int        `json:"exit,omitempty"`
+	Log      string     `json:"log,omitempty"` // blob
+	Seconds  float64    `json:"seconds,omitempty"`
+	Memory   int64      `json:"memory,omitempty"`
+	Build    string     `json:"build,omitempty"`
+}
+
+// JobList, TaskList and so on are pages: Next, when not empty, is the cursor
+// ("after") of the next one.
+type JobList struct {
+	Jobs []Job  `json:"jobs"`
+	Next string `json:"next,omitempty"`
+}
+
+// TaskList is a page of tasks.
+type TaskList struct {
+	Tasks []Task `json:"tasks"`
+	Next  string `json:"next,omitempty"`
+}
+
+// JobPatch is the body of PATCH /api/v1/jobs/{id}.
+type JobPatch struct {
+	Priority *int `json:"priority,omitempty"`
+}
+
+// Reason is the body of POST /api/v1/jobs/{id}/cancel|pause|resume.
+type Reason struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// Retry is the body of POST /api/v1/jobs/{id}/retry; no tasks means all failed
+// and canceled ones. A task is INDEX or STEP/INDEX.
+type Retry struct {
+	Tasks []string `json:"tasks,omitempty"`
+}
+
+// Retried is its answer.
+type Retried struct {
+	Tasks int64 `json:"tasks"`
+	Job   Job   `json:"job"`
+}
+
+// GPU, Renderer and Machine describe a worker.
+type GPU struct {
+	Name   string `json:"name"`
+	Memory int64  `json:"memory,omitempty"`
+	Driver string `json:"driver,omitempty"`
+}
+
+// Renderer is a renderer that a worker has.
+type Renderer struct {
+	Product string `json:"product"`
+	Version string `json:"version"`
+	Hash    string `json:"hash,omitempty"`
+	Path    string `json:"path,omitempty"`
+}
+
+// Machine is what a worker says of itself.
+type Machine struct {
+	Hostname   string              `json:"hostname"`
+	OS         string              `json:"os"`   // linux, windows, macos
+	Arch       string              `json:"arch"` // x86_64, arm64
+	CPU        string              `json:"cpu,omitempty"`
+	Cores      int                 `json:"cores"`
+	Memory     int64               `json:"memory"`
+	Disk       int64               `json:"disk,omitempty"`
+	GPUs       []GPU               `json:"gpus,omitempty"`
+	Renderers  []Renderer          `json:"renderers,omitempty"`
+	Version    string              `json:"version,omitempty"`
+	Amounts    map[string]float64  `json:"amounts,omitempty"`
+	Attributes map[string][]string `json:"attributes,omitempty"`
+}
+
+// Rules are a worker's own conditions.
+type Rules struct {
+	Owners    []string `json:"owners,omitempty"`
+	Jobs      []int64  `json:"jobs,omitempty"`
+	Hours     string   `json:"hours,omitempty"`
+	LeaveFree int      `json:"leave_free,omitempty"`
+}
+
+// Registration is the body of POST /api/v1/workers.
+type Registration struct {
+	Key     string  `json:"key"`
+	Name    string  `json:"name,omitempty"`
+	Machine Machine `json:"machine"`
+	Slots   int     `json:"slots"`
+	Rules   Rules   `json:"rules,omitzero"`
+	Holds   []int64 `json:"holds,omitempty"` // leases it still works on
+}
+
+// Worker is a worker as shown.
+type Worker struct {
+	ID       int64      `json:"id"`
+	Name     string     `json:"name"`
+	Door     string     `json:"door"`
+	State    string     `json:"state"` // idle, rendering, offline, disabled, aside
+	Hostname string     `json:"hostname"`
+	Slots    int        `json:"slots"`
+	User     string     `json:"user,omitempty"`
+	Reason   string     `json:"reason,omitempty"`
+	Disabled bool       `json:"disabled,omitempty"`
+	Tags     []string   `json:"tags,omitempty"`
+	Rules    *Rules     `json:"rules,omitempty"`
+	Done     int64      `json:"done"`
+	Failed   int64      `json:"failed"`
+	Seen     *time.Time `json:"seen"`
+	Created  *time.Time `json:"created,omitempty"`
+	Machine  *Machine   `json:"machine,omitempty"`
+	Leases   []Held     `json:"leases,omitempty"`
+}
+
+// Held is a lease of a worker as shown.
+type Held struct {
+	Lease    int64      `json:"lease"`
+	Job      int64      `json:"job"`
+	Step     int        `json:"step"`
+	Index    int64      `json:"index"`
+	Started  *time.Time `json:"started"`
+	Progress float64    `json:"progress"`
+	Message  string     `json:"message,omitempty"`
+	Memory   int64      `json:"memory,omitempty"`
+	Stopping bool       `json:"stopping,omitempty"`
+}
+
+// WorkerList is the answer of GET /api/v1/workers.
+type WorkerList struct {
+	Workers []Worker `json:"workers"`
+}
+
+// WorkerPatch is the body of PATCH /api/v1/workers/{id}. Absent fields stay.
+type WorkerPatch struct {
+	Enabled *bool     `json:"enabled,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Tags    *[]string `json:"tags,omitempty"`
+	Rules   *Rules    `json:"rules,omitempty"`
+}
+
+// Claim is the body of POST /api/v1/workers/{id}/claim. 200 with a Lease, or
+// 204 when there was nothing within Wait seconds.
+type Claim struct {
+	Key  string  `json:"key,omitempty"`  // repeats of one claim carry one key
+	Wait float64 `json:"wait,omitempty"` // seconds, at most 60
+	Warm int64   `json:"warm,omitempty"` // the job whose session the worker holds
+}
+
+// TaskParameter is one parameter of a task.
+type TaskParameter struct {
+	Name  string `json:"name"`
+	Type  string `json:"type"`
+	Value string `json:"value"`
+}
+
+// Lease is the right to one attempt.
+type Lease struct {
+	ID         int64           `json:"id"`
+	Job        int64           `json:"job"`
+	Step       int             `json:"step"`
+	StepName   string          `json:"step_name"`
+	Index      int64           `json:"index"`
+	Attempt    int             `json:"attempt"`
+	Parameters []TaskParameter `json:"parameters"`
+	Deadline   time.Time       `json:"deadline"`
+	Period     float64         `json:"period"` // seconds that a renewal lasts
+}
+
+// Work is the answer of GET /api/v1/leases/{id}/work?worker=ID: what a worker
+// needs to open a session of the lease's job. It is the same for all leases of
+// a job and may be kept for as long as the session lasts.
+type Work struct {
+	Job          int64             `json:"job"`
+	Name         string            `json:"name"`
+	Owner        string            `json:"owner"`
+	Renderer     string            `json:"renderer,omitempty"`
+	Build        string            `json:"build,omitempty"`
+	Template     string            `json:"template"`
+	Parameters   map[string]string `json:"parameters"`
+	Environments []string          `json:"environments,omitempty"`
+	Files        []File            `json:"files"`
+	Roots        []Root            `json:"roots"`
+	Check        *Check            `json:"check,omitempty"`
+}
+
+// Outputs is the answer of GET /api/v1/leases/{id}/inputs?worker=ID: the
+// outputs of the steps that the lease's step depends on, directly or not.
+type Outputs struct {
+	Files []File `json:"files"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Pulse is the body of POST /api/v1/workers/{id}/heartbeat.
+type Pulse struct {
+	Leases []Progress `json:"leases"`
+	Wait   float64    `json:"wait,omitempty"` // seconds, at most 60
+}
+
+// Progress is how far a lease is.
+type Progress struct {
+	Lease   int64   `json:"lease"`
+	Percent float64 `json:"percent"`
+	Message string  `json:"message,omitempty"`
+	Memory  int64   `json:"memory,omitempty"`
+}
+
+// PulseReply answers a Pulse.
+type PulseReply struct {
+	Stop   []Stop  `json:"stop,omitempty"`
+	Period float64 `json:"period"`
+}
+
+// Stop orders the end of a lease.
+type Stop struct {
+	Lease  int64  `json:"lease"`
+	Reason string `json:"reason"`
+}
+
+// Result is the body of POST /api/v1/leases/{id}/complete and /fail. The lease
+// alone does not say which task it was once it has ended, so the task is
+// named.
+type Result struct {
+	Worker  int64   `json:"worker"`
+	Job     int64   `json:"job"`
+	Step    int     `json:"step"`
+	Index   int64   `json:"index"`
+	Outputs []File  `json:"outputs,omitempty"`
+	Log     string  `json:"log,omitempty"`
+	Seconds float64 `json:"seconds,omitempty"`
+	Memory  int64   `json:"memory,omitempty"`
+	Exit    int     `json:"exit,omitempty"`
+	Build   string  `json:"build,omitempty"`
+	Cause   string  `json:"cause,omitempty"` // of a failure: job or worker
+	Error   string  `json:"error,omitempty"` // of a failure
+	Next    *Claim  `json:"next,omitempty"`
+}
+
+// Verdict answers a Result.
+type Verdict struct {
+	Accepted bool   `json:"accepted"`
+	Reason   string `json:"reason,omitempty"`
+	Next     *Lease `json:"next,omitempty"`
+}
+
+// GiveBack is the body of POST /api/v1/workers/{id}/return.
+type GiveBack struct {
+	Leases []int64 `json:"leases"`
+	Reason string  `json:"reason,omitempty"`
+}
+
+// Hashes is the body of POST /api/v1/blobs/missing and its answer: which of
+// these the store lacks.
+type Hashes struct {
+	SHA256 []string `json:"sha256"`
+}
+
+// Event is something that happened.
+type Event struct {
+	ID     int64     `json:"id"`
+	Time   time.Time `json:"time"`
+	Type   string    `json:"type"`
+	Job    int64     `json:"job,omitempty"`
+	Step   string    `json:"step,omitempty"`
+	Worker int64     `json:"worker,omitempty"`
+	Tasks  []int64   `json:"tasks,omitempty"`
+	State  string    `json:"state,omitempty"`
+	Text   string    `json:"text,omitempty"`
+}
+
+// User is an account as shown.
+type User struct {
+	Login   string     `json:"login"`
+	Roles   []string   `json:"roles"`
+	Weight  float64    `json:"weight"`
+	Created *time.Time `json:"created,omitempty"`
+}
+
+// NewUser is the body of POST /api/v1/users.
+type NewUser struct {
+	Login    string   `json:"login"`
+	Roles    []string `json:"roles"`
+	Password string   `json:"password,omitempty"`
+	Weight   float64  `json:"weight,omitempty"`
+}
+
+// UserPatch is the body of PATCH /api/v1/users/{login}.
+type UserPatch struct {
+	Roles    *[]string `json:"roles,omitempty"`
+	Password *string   `json:"password,omitempty"`
+	Weight   *float64  `json:"weight,omitempty"`
+}
+
+// Token answers POST /api/v1/users/{login}/tokens; it is shown this once.
+type Token struct {
+	Login string `json:"login"`
+	Token string `json:"token"`
+}
+
+// UserList is the answer of GET /api/v1/users.
+type UserList struct {
+	Users []User `json:"users"`
+}
+
+// Farm is the answer of GET /api/v1/farm.
+type Farm struct {
+	Maintenance bool             `json:"maintenance"`
+	Workers     map[string]int   `json:"workers"`
+	Jobs        int              `json:"jobs"`
+	Waiting     int64            `json:"waiting"`
+	Running     int64            `json:"running"`
+	Limits      []Limit          `json:"limits"`
+	Doors       []string         `json:"doors"`
+	Version     string           `json:"version"`
+	Counters    map[string]int64 `json:"counters,omitempty"`
+}
+
+// Limit is a farm-wide counter.
+type Limit struct {
+	Name  string  `json:"name"`
+	Total float64 `json:"total"`
+	InUse float64 `json:"in_use"`
+}
+
+// Why is the answer of GET /api/v1/jobs/{id}/why.
+type Why struct {
+	Job     int64     `json:"job"`
+	State   string    `json:"state"`
+	Summary string    `json:"summary"` // one sentence
+	Steps   []WhyStep `json:"steps"`
+	ETA     *ETA      `json:"eta,omitempty"`
+}
+
+// WhyStep is why the tasks of one step wait.
+type WhyStep struct {
+	Step    string     `json:"step"`
+	State   string     `json:"state"`
+	Waiting int64      `json:"waiting"`
+	Text    string     `json:"text"` // one sentence
+	Classes []WhyClass `json:"classes,omitempty"`
+	Failed  []string   `json:"failed,omitempty"` // errors of failed tasks, each once
+}
+
+// WhyClass is a group of workers that are refused, or would fit, alike.
+type WhyClass struct {
+	Workers int      `json:"workers"`
+	Names   []string `json:"names"` // some of them
+	Fits    bool     `json:"fits"`
+	Reasons []string `json:"reasons,omitempty"`
+	Change  string   `json:"change,omitempty"` // what would let them in
+}
+
+// Raw is any JSON document.
+type Raw = json.RawMessage

@@ -1,0 +1,276 @@
+package farm
+
+import (
+	"context"
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// accounts is what Authenticate reads, beside the dispatcher: copies of what is
+// durable.
+type accounts struct {
+	mu     sync.RWMutex
+	users  map[string]*User
+	tokens map[[32]byte]*Token
+}
+
+func (a *accounts) replace(users map[string]*User, tokens map[[32]byte]*Token) {
+	u, t := make(map[string]*User, len(users)), maps.Clone(tokens)
+	for k, v := range users {
+		c := *v
+		u[k] = &c
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.users, a.tokens = u, t
+}
+
+// Authenticate finds the account of a token. It fails with Unauthorized, never
+// saying why in more detail.
+func (f *Farm) Authenticate(token string) (Principal, error) {
+	h := sha256.Sum256([]byte(token))
+	f.auth.mu.RLock()
+	defer f.auth.mu.RUnlock()
+	t := f.auth.tokens[h]
+	if t == nil || (!t.Expires.IsZero() && t.Expires.Before(f.clock())) {
+		return Principal{}, Errorf(Unauthorized, "the token is not valid; \"drover user token LOGIN\" makes a new one")
+	}
+	u := f.auth.users[t.Login]
+	if u == nil {
+		return Principal{}, Errorf(Unauthorized, "the token is not valid; \"drover user token LOGIN\" makes a new one")
+	}
+	return Principal{Login: u.Login, Roles: u.Roles}, nil
+}
+
+// Account returns an account, for checks of its password. It fails with
+// NotFound.
+func (f *Farm) Account(login string) (User, error) {
+	f.auth.mu.RLock()
+	defer f.auth.mu.RUnlock()
+	u := f.auth.users[login]
+	if u == nil {
+		return User{}, noUser(login)
+	}
+	return *u, nil
+}
+
+// AccountList lists all accounts by login.
+func (f *Farm) AccountList() []User {
+	f.auth.mu.RLock()
+	defer f.auth.mu.RUnlock()
+	out := make([]User, 0, len(f.auth.users))
+	for _, k := range slices.Sorted(maps.Keys(f.auth.users)) {
+		out = append(out, *f.auth.users[k])
+	}
+	return out
+}
+
+func noUser(login string) *Error { return Errorf(NotFound, "there is no account %s", quote(login)) }
+
+// publish hands the accounts on to Authenticate once the batch is durable.
+func (st *state) publishAccounts() {
+	st.after = append(st.after, func() { st.f.auth.replace(st.users, st.tokens) })
+}
+
+// AddUser creates an account. Password is a hash, or empty.
+func (f *Farm) AddUser(ctx context.Context, by Principal, u User) error {
+	if !by.Is(RoleAdmin) {
+		return Errorf(Forbidden, "accounts take the role admin")
+	}
+	if err := validLogin(u.Login); err != nil {
+		return err
+	}
+	if err := validRoles(u.Roles); err != nil {
+		return err
+	}
+	return f.do(ctx, func(st *state) error {
+		if st.users[u.Login] != nil {
+			return Errorf(Conflict, "there is an account %s already", quote(u.Login))
+		}
+		u.Created = st.now
+		if u.Weight <= 0 {
+			u.Weight = 1
+		}
+		st.putUser(&u)
+		st.emit(Event{Type: "user.added", Text: u.Login})
+		return nil
+	})
+}
+
+func (st *state) putUser(u *User) {
+	st.users[u.Login] = u
+	st.queue.Weight(u.Login, u.Weight)
+	st.dirty.rest.Users = append(slices.DeleteFunc(st.dirty.rest.Users, func(o *User) bool { return o.Login == u.Login }), u)
+	st.publishAccounts()
+}
+
+// Bootstrap creates the first account of an empty farm, with a token; it does
+// nothing but return false when the account is there already.
+func (f *Farm) Bootstrap(ctx context.Context, u User, t Token) (bool, error) {
+	made := false
+	err := f.do(ctx, func(st *state) error {
+		if st.users[u.Login] != nil {
+			return nil
+		}
+		made = true
+		u.Created, u.Weight, t.Created, t.Login = st.now, 1, st.now, u.Login
+		st.putUser(&u)
+		st.putToken(&t)
+		return nil
+	})
+	return made, err
+}
+
+func (st *state) putToken(t *Token) {
+	st.tokens[t.Hash] = t
+	st.dirty.rest.Tokens = append(st.dirty.rest.Tokens, t)
+	st.publishAccounts()
+}
+
+// UserChange changes an account. Nil fields stay.
+type UserChange struct {
+	Roles    *[]Role
+	Password *string // hash
+	Weight   *float64
+}
+
+// ChangeUser changes an account. People may change their own password.
+func (f *Farm) ChangeUser(ctx context.Context, by Principal, login string, c UserChange) error {
+	own := by.Login == login && c.Roles == nil && c.Weight == nil
+	if !own && !by.Is(RoleAdmin) {
+		return Errorf(Forbidden, "other accounts take the role admin")
+	}
+	if c.Roles != nil {
+		if err := validRoles(*c.Roles); err != nil {
+			return err
+		}
+	}
+	return f.do(ctx, func(st *state) error {
+		old := st.users[login]
+		if old == nil {
+			return noUser(login)
+		}
+		u := *old
+		if c.Roles != nil {
+			u.Roles = *c.Roles
+		}
+		if c.Password != nil {
+			u.Password = *c.Password
+		}
+		if c.Weight != nil && *c.Weight > 0 {
+			u.Weight = *c.Weight
+		}
+		st.putUser(&u)
+		st.emit(Event{Type: "user.changed", Text: login})
+		return nil
+	})
+}
+
+// RemoveUser removes an account with its tokens. Its jobs stay.
+func (f *Farm) RemoveUser(ctx context.Context, by Principal, login string) error {
+	if !by.Is(RoleAdmin) {
+		return Errorf(Forbidden, "accounts take the role admin")
+	}
+	return f.do(ctx, func(st *state) error {
+		if st.users[login] == nil {
+			return noUser(login)
+		}
+		if login == by.Login {
+			return Errorf(Conflict, "an account cannot remove itself")
+		}
+		delete(st.users, login)
+		maps.DeleteFunc(st.tokens, func(_ [32]byte, t *Token) bool { return t.Login == login })
+		st.dirty.rest.Users = slices.DeleteFunc(st.dirty.rest.Users, func(o *User) bool { return o.Login == login })
+		st.dirty.rest.Tokens = slices.DeleteFunc(st.dirty.rest.Tokens, func(o *Token) bool { return o.Login == login })
+		st.dirty.rest.DropUsers = append(st.dirty.rest.DropUsers, login)
+		st.publishAccounts()
+		st.emit(Event{Type: "user.removed", Text: login})
+		return nil
+	})
+}
+
+// AddToken gives an account a credential. The caller made the token and keeps
+// it; t has only its hash.
+func (f *Farm) AddToken(ctx context.Context, by Principal, t Token) error {
+	if by.Login != t.Login && !by.Is(RoleAdmin) {
+		return Errorf(Forbidden, "tokens of other accounts take the role admin")
+	}
+	return f.do(ctx, func(st *state) error {
+		if st.users[t.Login] == nil {
+			return noUser(t.Login)
+		}
+		t.Created = st.now
+		st.putToken(&t)
+		return nil
+	})
+}
+
+// RevokeTokens takes an account's credentials of a kind away, all for "". It
+// returns how many.
+func (f *Farm) RevokeTokens(ctx context.Context, by Principal, login, kind string) (int, error) {
+	if by.Login != login && !by.Is(RoleAdmin) {
+		return 0, Errorf(Forbidden, "tokens of other accounts take the role admin")
+	}
+	n := 0
+	err := f.do(ctx, func(st *state) error {
+		if st.users[login] == nil {
+			return noUser(login)
+		}
+		for h, t := range st.tokens {
+			if t.Login != login || (kind != "" && t.Kind != kind) {
+				continue
+			}
+			st.dropToken(h)
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
+
+func (st *state) dropToken(h [32]byte) {
+	delete(st.tokens, h)
+	st.dirty.rest.Tokens = slices.DeleteFunc(st.dirty.rest.Tokens, func(o *Token) bool { return o.Hash == h })
+	st.dirty.rest.DropTokens = append(st.dirty.rest.DropTokens, h)
+	st.publishAccounts()
+}
+
+// DropToken ends one credential, such as a session of the web page.
+func (f *Farm) DropToken(ctx context.Context, hash [32]byte) error {
+	return f.do(ctx, func(st *state) error {
+		if st.tokens[hash] != nil {
+			st.dropToken(hash)
+		}
+		return nil
+	})
+}
+
+func validLogin(s string) error {
+	if len(s) > 64 {
+		return Errorf(Invalid, "a login has at most 64 characters")
+	}
+	for i, r := range s {
+		ok := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || (i > 0 && (r == '.' || r == '-' || r == '_' || r == '@' || r == '+'))
+		if !ok {
+			return Errorf(Invalid, "the login %s is not allowed: letters, digits and .-_@+ only, and a letter or digit first", quote(s))
+		}
+	}
+	if s == "" {
+		return Errorf(Invalid, "the login is empty")
+	}
+	return nil
+}
+
+func validRoles(rs []Role) error {
+	if len(rs) == 0 {
+		return Errorf(Invalid, "an account needs at least one role of renderer, submitter, operator, admin")
+	}
+	for _, r := range rs {
+		if !slices.Contains(Roles, r) {
+			return Errorf(Invalid, "there is no role %s; the roles are renderer, submitter, operator, admin", quote(string(r)))
+		}
+	}
+	return nil
+}

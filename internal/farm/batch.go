@@ -1,0 +1,142 @@
+package farm
+
+import (
+	"maps"
+	"slices"
+)
+
+func (d *dirty) reset() {
+	*d = dirty{
+		newJobs: make(map[int64]*job), jobs: make(map[int64]*job), steps: make(map[*step]struct{}),
+		tasks: make(map[TaskKey]*Task), workers: make(map[int64]*worker), grouped: make(map[eventKey]int),
+	}
+}
+
+func (st *state) changed(j *job) {
+	st.dirty.jobs[j.ID] = j
+	if j.State.Ended() {
+		st.visited = append(st.visited, j)
+	}
+}
+func (st *state) changedStep(s *step)     { st.dirty.steps[s] = struct{}{} }
+func (st *state) changedTask(t *Task)     { st.dirty.tasks[t.TaskKey] = t }
+func (st *state) changedWorker(w *worker) { st.dirty.workers[w.ID] = w }
+
+// emit records an event with the batch under way.
+func (st *state) emit(e Event) {
+	st.lastEvent++
+	e.ID, e.Time = st.lastEvent, st.now
+	st.dirty.events = append(st.dirty.events, e)
+}
+
+// maxEventTasks bounds one event about tasks, so that a reader never gets a
+// message out of proportion.
+const maxEventTasks = 1000
+
+// emitTask records what happened to a task, together with others of its step in
+// the same batch: a farm that completes thousands of tasks a second writes some
+// dozens of events.
+func (st *state) emitTask(s *step, index int64, kind string) {
+	k := eventKey{s.Job, s.Index, kind}
+	if at, ok := st.dirty.grouped[k]; ok && len(st.dirty.events[at].Tasks) < maxEventTasks {
+		st.dirty.events[at].Tasks = append(st.dirty.events[at].Tasks, index)
+		return
+	}
+	st.emit(Event{Type: kind, Job: s.Job, Step: s.Name, Tasks: []int64{index}})
+	st.dirty.grouped[k] = len(st.dirty.events) - 1
+}
+
+// trimEvery is after how many new events the oldest are dropped.
+const trimEvery = 1000
+
+// takeBatch gathers the rows that have changed.
+func (st *state) takeBatch() *Batch {
+	d := &st.dirty
+	b := d.rest
+	b.Epoch = st.epoch
+	for id, j := range d.newJobs {
+		b.NewJobs = append(b.NewJobs, j.Job)
+		delete(d.jobs, id)
+		for _, s := range j.steps {
+			delete(d.steps, s)
+		}
+	}
+	for _, j := range d.jobs {
+		b.Jobs = append(b.Jobs, j.Job)
+	}
+	for s := range d.steps {
+		b.Steps = append(b.Steps, s.Step)
+	}
+	for _, t := range d.tasks {
+		b.Tasks = append(b.Tasks, t)
+	}
+	for _, w := range d.workers {
+		b.Workers = append(b.Workers, w.Worker)
+	}
+	b.Events = d.events
+	if keep := st.f.settings.EventsKept; len(b.Events) > 0 && st.lastEvent > keep {
+		if first := b.Events[0].ID; first/trimEvery != (st.lastEvent+1)/trimEvery {
+			b.TrimEvents = st.lastEvent - keep
+		}
+	}
+	return &b
+}
+
+// settle forgets what the batch has made durable and answers those who wait for
+// more than their own operation.
+func (st *state) settle(b *Batch) {
+	for _, c := range st.granted {
+		c.answer(c.lease, nil)
+	}
+	st.granted = st.granted[:0]
+	for _, fn := range st.after {
+		fn()
+	}
+	st.after = st.after[:0]
+	if len(b.Events) > 0 {
+		st.f.bus.publish(b.Events)
+	}
+	for _, j := range st.visited {
+		if j.State.Ended() && !j.busy() {
+			delete(st.jobs, j.ID)
+		}
+	}
+	st.visited = st.visited[:0]
+	if !b.Empty() {
+		st.dirty.reset()
+	}
+}
+
+// busy reports whether leases of the job are out.
+func (j *job) busy() bool {
+	for _, s := range j.steps {
+		if len(s.running) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// abandon answers whoever waits for this state to change, when it is given up.
+func (st *state) abandon(err *Error) {
+	for _, c := range slices.Concat(st.waiting, st.fresh, st.granted) {
+		c.answer(nil, err)
+	}
+	st.waiting, st.fresh, st.granted = nil, nil, nil
+	for _, w := range st.workers {
+		if w.beat != nil {
+			w.beat.answer(nil, err)
+			w.beat = nil
+		}
+	}
+	st.after = nil
+}
+
+func (st *state) setValue(name, value string) {
+	if st.dirty.rest.Values == nil {
+		st.dirty.rest.Values = make(map[string]string)
+	}
+	st.dirty.rest.Values[name] = value
+	st.values = maps.Clone(st.values)
+	st.values[name] = value
+}

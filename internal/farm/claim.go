@@ -1,0 +1,379 @@
+package farm
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"drover.farm/internal/sched"
+	"drover.farm/openjd"
+)
+
+// ClaimRequest asks for a task.
+type ClaimRequest struct {
+	By     Principal
+	Worker int64
+	// Key names this request. A claim with the key of a lease that the worker
+	// still holds is answered with that lease, so that a request whose answer
+	// was lost can be repeated. Empty: never.
+	Key string
+	// Wait is how long to wait for a task when there is none.
+	Wait time.Duration
+	// Warm is the job that the worker has a session of, 0 for none.
+	Warm int64
+}
+
+// Lease is the right to one attempt of one task until a deadline.
+type Lease struct {
+	ID       int64
+	Task     TaskKey
+	Worker   int64
+	Attempt  int // counted from 1
+	Deadline time.Time
+	Period   time.Duration
+	Job      *Job   // as it was when leased, without Steps; not to be changed
+	Step     string // name of the step
+	// Parameters are the task's, by the step's parameter space.
+	Parameters openjd.TaskParameters
+}
+
+// claim is a claim on its way through the dispatcher. Its answer is given once.
+type claim struct {
+	req    ClaimRequest
+	worker *worker
+	lease  *Lease
+	err    error
+	done   chan struct{}
+	closed bool
+	built  *openjd.Job
+}
+
+func (c *claim) answer(l *Lease, err error) {
+	if c.closed {
+		return
+	}
+	c.closed, c.lease = true, l
+	if err != nil {
+		c.err = err
+	}
+	close(c.done)
+}
+
+// Claim gives the worker a task, or nil when there is none for it within
+// req.Wait. When ctx ends while it waits, whatever it had been given goes back.
+func (f *Farm) Claim(ctx context.Context, req ClaimRequest) (*Lease, error) {
+	c := &claim{req: req, done: make(chan struct{})}
+	err := f.do(ctx, func(st *state) error {
+		w, err := st.claimant(req.By, req.Worker)
+		if err != nil {
+			return err
+		}
+		c.worker = w
+		st.fresh = append(st.fresh, c)
+		return nil
+	})
+	if ctx.Err() != nil {
+		f.withdraw(c)
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if req.Wait <= 0 {
+		<-c.done // answered with the batch
+	} else if !f.await(ctx, c) {
+		return nil, ctx.Err()
+	}
+	if c.lease == nil {
+		return nil, c.err
+	}
+	return f.finishLease(c)
+}
+
+// await waits for the answer to a claim, at most for its Wait; false when ctx
+// ended first.
+func (f *Farm) await(ctx context.Context, c *claim) bool {
+	t := time.NewTimer(c.req.Wait)
+	defer t.Stop()
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		f.withdraw(c)
+		return false
+	case <-t.C:
+		// A lease that was written meanwhile is the answer all the same.
+		err := f.do(context.WithoutCancel(ctx), func(st *state) error { st.forget(c); return nil })
+		if err != nil {
+			c.err = err
+			return true
+		}
+	}
+	return true
+}
+
+// withdraw takes back a claim whose caller has gone, with the lease it got.
+func (f *Farm) withdraw(c *claim) {
+	// When the queue is full the lease runs out by itself, for the worker never
+	// names it in a heartbeat.
+	_ = f.enqueue(&op{apply: func(st *state) error {
+		st.forget(c)
+		if c.lease != nil {
+			if l := st.leases[c.lease.ID]; l != nil {
+				st.end(l, ending{outcome: OutcomeReturned, text: "the worker's request was cut off"})
+			}
+		}
+		return nil
+	}})
+}
+
+// forget ends the wait of a claim.
+func (st *state) forget(c *claim) {
+	same := func(o *claim) bool { return o == c }
+	st.waiting = slices.DeleteFunc(st.waiting, same)
+	st.fresh = slices.DeleteFunc(st.fresh, same)
+	c.answer(c.lease, nil)
+}
+
+// claimant checks who claims.
+func (st *state) claimant(by Principal, id int64) (*worker, error) {
+	w := st.workers[id]
+	if w == nil {
+		return nil, Errorf(Gone, "worker %d is not known here any more; register again", id)
+	}
+	if w.User != by.Login && !by.Is(RoleAdmin) {
+		return nil, Errorf(Forbidden, "worker %d belongs to another account than %s", id, by.Login)
+	}
+	if !by.Is(RoleRenderer) {
+		return nil, Errorf(Forbidden, "the account %s may not render: it lacks the role renderer", by.Login)
+	}
+	st.alive(w)
+	return w, nil
+}
+
+// match hands out tasks: to the claims that have just come, and to those that
+// wait when something changed that may serve them.
+func (st *state) match() {
+	pending := st.fresh
+	st.fresh = nil
+	if v := st.queue.Version(); v != st.seenVersion && len(st.waiting) > 0 {
+		pending = append(st.waiting, pending...)
+		st.waiting = nil
+	}
+	if len(pending) == 0 {
+		return
+	}
+	// Who holds a job's session goes first, so that the job's tasks are not
+	// given to somebody who would have to load the scene.
+	if st.queue.Len() > 0 && len(pending) > 1 {
+		slices.SortStableFunc(pending, func(a, b *claim) int {
+			switch aw, bw := st.warm(a), st.warm(b); {
+			case aw == bw:
+				return 0
+			case aw:
+				return -1
+			}
+			return 1
+		})
+	}
+	for _, c := range pending {
+		st.serve(c)
+	}
+	st.seenVersion = st.queue.Version()
+}
+
+func (st *state) warm(c *claim) bool { return c.req.Warm != 0 && st.jobs[c.req.Warm] != nil }
+
+// serve answers a claim or lets it wait.
+func (st *state) serve(c *claim) {
+	w := c.worker
+	if c.req.Key != "" {
+		for _, l := range w.leases {
+			if l.key == c.req.Key && !l.stopping {
+				st.grant(c, l)
+				return
+			}
+		}
+	}
+	if l := st.lend(w, c.req); l != nil {
+		st.grant(c, l)
+		return
+	}
+	if c.req.Wait <= 0 {
+		c.answer(nil, nil)
+		return
+	}
+	st.waiting = append(st.waiting, c)
+}
+
+// lend makes a lease for the worker if there is a task for it.
+func (st *state) lend(w *worker, req ClaimRequest) *lease {
+	if st.values[ValueMaintenance] == "on" {
+		return nil
+	}
+	w.info.Closed = w.closed(st.now)
+	w.info.Class = 0
+	if len(w.leases) == 0 {
+		w.info.Class = w.class
+	}
+	w.info.Warm = req.Warm
+	if req.Warm != 0 && st.now.Sub(w.warmFrom) > st.f.settings.Stick {
+		w.info.Warm = 0
+	}
+	for {
+		m := st.queue.Match(&w.info)
+		if m == nil {
+			return nil
+		}
+		s := st.jobs[m.Job].steps[m.Index]
+		if l := st.take(s, w, req); l != nil {
+			return l
+		}
+		// What the step had left could not be read; it is looked at again when
+		// something changes.
+		st.queue.Remove(m.Job, m.Index)
+	}
+}
+
+// take leases the step's next task to the worker.
+func (st *state) take(s *step, w *worker, req ClaimRequest) *lease {
+	var t *Task
+	if i, ok := st.pickRetry(s, w.ID); ok {
+		t = s.retry[i].task
+		if t == nil {
+			var err error
+			if t, err = st.f.store.Task(context.Background(), TaskKey{s.Job, s.Index, i}); err != nil {
+				st.f.log.Error("a waiting task cannot be read", "job", s.Job, "step", s.Name, "index", i, "err", err)
+				return nil
+			}
+		}
+		delete(s.retry, i)
+		s.Retrying--
+	} else if s.Untouched() > 0 {
+		t = &Task{TaskKey: TaskKey{s.Job, s.Index, s.Order.at(s.Next, s.Tasks)}}
+		s.Next++
+	} else {
+		return nil
+	}
+	st.lastLease++
+	l := &lease{id: st.lastLease, worker: w, step: s, task: t, key: req.Key, started: st.now, deadline: st.now.Add(st.period(w))}
+	t.State = TaskRunning
+	t.Attempts = append(t.Attempts, Attempt{Lease: l.id, Worker: w.ID, Name: w.Name, Door: w.Door, Started: st.now, Build: w.build(s.job.Spec.Renderer)})
+	s.Running++
+	st.hold(l)
+	if req.Warm != s.Job {
+		w.warmFrom = st.now
+	}
+	st.begin(s, w)
+	st.changedTask(t)
+	st.changedStep(s)
+	st.emitTask(s, t.Index, "task.started")
+	st.f.meter.claims.Add(1)
+	if s.Untouched()+int64(len(s.retry)) == 0 {
+		st.queue.Remove(s.Job, s.Index)
+	}
+	return l
+}
+
+// begin notes a job's first lease and pins the job to the renderer's version
+// that it starts with.
+func (st *state) begin(s *step, w *worker) {
+	j := s.job
+	if j.Started.IsZero() {
+		j.Started = st.now
+		st.changed(j)
+	}
+	if j.State == JobWaiting {
+		st.setState(j, JobRunning)
+	}
+	if v := w.version(j.Spec.Renderer); v != "" && j.Build == "" {
+		j.Build = v
+		st.changed(j)
+		for _, o := range j.steps {
+			o.Needs = pinned(o.Needs, j.Spec.Renderer, v)
+			st.changedStep(o)
+			if o != s || o.Untouched()+int64(len(o.retry)) > 0 {
+				st.replace(o)
+			}
+		}
+	}
+}
+
+// pinned is n with the renderer's version fixed.
+func pinned(n *sched.Needs, product, version string) *sched.Needs {
+	var c sched.Needs
+	if n != nil {
+		c = *n
+	}
+	name := RendererAttribute(product)
+	c.Attributes = slices.DeleteFunc(slices.Clone(c.Attributes), func(a sched.Attribute) bool { return a.Name == name })
+	c.Attributes = append(c.Attributes, sched.Attribute{Name: name, AnyOf: []string{version}})
+	return &c
+}
+
+// version is the newest version of the product that the worker has.
+func (w *worker) version(product string) string {
+	best := ""
+	for _, r := range w.Machine.Renderers {
+		if r.Product == product && (best == "" || compareVersions(r.Version, best) > 0) {
+			best = r.Version
+		}
+	}
+	return best
+}
+
+func (w *worker) build(product string) string {
+	if v := w.version(product); v != "" {
+		return product + " " + v
+	}
+	return ""
+}
+
+// grant answers a claim with a lease.
+func (st *state) grant(c *claim, l *lease) {
+	j := l.step.job
+	c.built = j.built
+	lease := &Lease{
+		ID: l.id, Task: l.task.TaskKey, Worker: l.worker.ID, Attempt: len(l.task.Attempts),
+		Deadline: l.deadline, Period: st.period(l.worker), Job: j.snapshot(), Step: l.step.Name,
+	}
+	c.lease = lease
+	st.granted = append(st.granted, c)
+}
+
+// finishLease works out the task's parameters, outside the dispatcher.
+func (f *Farm) finishLease(c *claim) (*Lease, error) {
+	l := c.lease
+	built := c.built
+	if built == nil {
+		var err error
+		if built, err = f.Instantiate(l.Job); err != nil {
+			return nil, Errorf(Internal, "job %d cannot be instantiated: %v", l.Job.ID, err)
+		}
+		_ = f.enqueue(&op{apply: func(st *state) error {
+			if j := st.jobs[l.Task.Job]; j != nil {
+				j.built = built
+			}
+			return nil
+		}})
+	}
+	p, err := built.Steps[l.Task.Step].Space.At(l.Task.Index)
+	if err != nil {
+		return nil, Errorf(Internal, "job %d step %s task %d: %v", l.Job.ID, l.Step, l.Task.Index, err)
+	}
+	l.Parameters = p
+	return l, nil
+}
+
+// snapshot is a copy of the job, without its steps, that others may read.
+func (j *job) snapshot() *Job {
+	c := *j.Job
+	c.Steps = nil
+	return &c
+}
+
+// copy is a copy of the job that others may read.
+func (j *job) copy() *Job {
+	c := *j.Job
+	c.Steps = slices.Clone(c.Steps)
+	return &c
+}

@@ -1,0 +1,101 @@
+package farm
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Config is what a Farm is made of. Store is required; Blobs and Prover may be
+// nil where no files are (simulations): then every hash counts as present and
+// every picture as good.
+type Config struct {
+	Store    Store
+	Blobs    Blobs
+	Prover   Prover
+	Log      *slog.Logger // nil: nowhere
+	Clock    Clock        // nil: time.Now
+	Settings Settings
+}
+
+// Farm is the one owner of a farm's state. See the package comment. Its reading
+// methods come from the Store's Reader.
+type Farm struct {
+	Reader
+	store    Store
+	blobs    Blobs
+	prover   Prover
+	log      *slog.Logger
+	clock    Clock
+	settings Settings
+
+	ops      chan *op
+	stopping chan struct{}
+	stopped  chan struct{}
+	stopOnce sync.Once
+	failed   atomic.Pointer[Error] // why nothing can be written, when so
+	auth     accounts
+	bus      bus
+	meter    meter
+}
+
+// Open acquires the store, loads the farm's state and starts the dispatcher.
+// Each lease found gets a full period again.
+func Open(ctx context.Context, c Config) (*Farm, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	f := &Farm{
+		Reader: c.Store, store: c.Store, blobs: c.Blobs, prover: c.Prover,
+		log: c.Log, clock: c.Clock, settings: c.Settings.withDefaults(),
+		stopping: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	f.ops = make(chan *op, f.settings.Queue)
+	epoch, err := c.Store.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.load(ctx, epoch)
+	if err != nil {
+		return nil, err
+	}
+	go f.run(st)
+	return f, nil
+}
+
+// Close stops intake, answers what waits with Unavailable, and returns when the
+// dispatcher has ended. It does not close the Store. It may be called twice.
+func (f *Farm) Close() {
+	f.stopOnce.Do(func() { close(f.stopping) })
+	<-f.stopped
+}
+
+// Done is closed when the dispatcher has ended: after Close, or because another
+// writer took the store over.
+func (f *Farm) Done() <-chan struct{} { return f.stopped }
+
+// Settings are the settings in force, defaults filled in.
+func (f *Farm) Settings() Settings { return f.settings }
+
+// Now is the farm's time.
+func (f *Farm) Now() time.Time { return f.clock() }
+
+// meter counts what the dispatcher did.
+type meter struct{ batches, ops, claims, completions, sheds atomic.Int64 }
+
+// Metrics are counters since the start, and how full the dispatcher's queue is.
+type Metrics struct {
+	Batches, Operations, Claims, Completions, Shed int64
+	Queued                                         int
+}
+
+// Metrics returns the counters.
+func (f *Farm) Metrics() Metrics {
+	m := &f.meter
+	return Metrics{m.batches.Load(), m.ops.Load(), m.claims.Load(), m.completions.Load(), m.sheds.Load(), len(f.ops)}
+}

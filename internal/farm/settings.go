@@ -1,0 +1,66 @@
+package farm
+
+import "time"
+
+// Settings are the farm's times and bounds. The zero value of a field means its
+// default; see Defaults.
+type Settings struct {
+	Lease         time.Duration `yaml:"lease" help:"How long a worker keeps a task without renewing its lease."`
+	WorkerTimeout time.Duration `yaml:"worker_timeout" help:"After this silence a worker counts as offline."`
+	Scan          time.Duration `yaml:"scan" help:"How often ended leases and silent workers are looked for."`
+	Stick         time.Duration `yaml:"stick" help:"How long a worker may stay with one owner's job, for the sake of its loaded scene, while others of the same priority wait."`
+	Tries         int           `yaml:"tries" help:"On how many workers a task is tried before it fails."`
+	WorkerTries   int           `yaml:"worker_tries" help:"How many attempts a task may lose by workers' faults before it fails."`
+	AsideJobs     int           `yaml:"aside_jobs" help:"A worker on which this many different jobs failed in a row is set aside."`
+	AsideFaults   int           `yaml:"aside_faults" help:"A worker that failed this often in a row by its own fault is set aside."`
+	AvoidAfter    int           `yaml:"avoid_after" help:"After this many failures of a job in a row on a worker, other workers take the job's tasks."`
+	MaxTasks      int64         `yaml:"max_tasks" help:"Jobs of more tasks are refused."`
+	MaxFiles      int           `yaml:"max_files" help:"Jobs of more input files are refused."`
+	EventsKept    int64         `yaml:"events_kept" help:"How many events are kept for readers that come back."`
+	Queue         int           `yaml:"queue" help:"How many requests may wait for the dispatcher before new ones are turned away."`
+}
+
+// Defaults returns the settings of a farm that says nothing else.
+func Defaults() Settings {
+	return Settings{
+		Lease:         time.Minute,
+		WorkerTimeout: time.Minute,
+		Scan:          time.Second,
+		Stick:         5 * time.Minute,
+		Tries:         3,
+		WorkerTries:   10,
+		AsideJobs:     3,
+		AsideFaults:   5,
+		AvoidAfter:    3,
+		MaxTasks:      10_000_000,
+		MaxFiles:      100_000,
+		EventsKept:    200_000,
+		Queue:         20_000,
+	}
+}
+
+// withDefaults fills in what is zero.
+func (s Settings) withDefaults() Settings {
+	d := Defaults()
+	pick(&s.Lease, d.Lease)
+	pick(&s.WorkerTimeout, d.WorkerTimeout)
+	pick(&s.Scan, d.Scan)
+	pick(&s.Stick, d.Stick)
+	pick(&s.Tries, d.Tries)
+	pick(&s.WorkerTries, d.WorkerTries)
+	pick(&s.AsideJobs, d.AsideJobs)
+	pick(&s.AsideFaults, d.AsideFaults)
+	pick(&s.AvoidAfter, d.AvoidAfter)
+	pick(&s.MaxTasks, d.MaxTasks)
+	pick(&s.MaxFiles, d.MaxFiles)
+	pick(&s.EventsKept, d.EventsKept)
+	pick(&s.Queue, d.Queue)
+	return s
+}
+
+func pick[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}

@@ -1,0 +1,434 @@
+package farm
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"drover.farm/internal/sched"
+	"drover.farm/openjd"
+)
+
+// state is what the dispatcher owns: the live part of the farm in memory, and
+// the rows that the batch under way has changed. Nothing in it is touched by
+// another goroutine.
+type state struct {
+	f     *Farm
+	epoch int64
+	now   time.Time // stamped once a batch
+
+	jobs    map[int64]*job // those that have not ended, and others while needed
+	workers map[int64]*worker
+	byKey   map[string]*worker
+	leases  map[int64]*lease
+	queue   *sched.Queue
+	users   map[string]*User
+	tokens  map[[32]byte]*Token
+	limits  map[string]*Limit
+	values  map[string]string
+
+	waiting     []*claim // in order of arrival
+	fresh       []*claim // arrived in this batch
+	granted     []*claim // have a lease that is not durable yet
+	seenVersion uint64   // of the queue, when the waiting claims were last matched
+
+	lastJob, lastWorker, lastLease, lastEvent int64
+
+	dirty   dirty
+	visited []*job   // may be forgotten after the batch, when they have ended
+	after   []func() // run once the batch is durable
+}
+
+// dirty are the rows changed by the batch under way.
+type dirty struct {
+	newJobs map[int64]*job
+	jobs    map[int64]*job
+	steps   map[*step]struct{}
+	tasks   map[TaskKey]*Task
+	workers map[int64]*worker
+	events  []Event
+	grouped map[eventKey]int // place in events of an event that more tasks can join
+	rest    Batch            // kinds that are changed seldom
+}
+
+type eventKey struct {
+	job  int64
+	step int
+	kind string
+}
+
+type job struct {
+	*Job
+	steps []*step
+	built *openjd.Job // instantiated at the first lease
+}
+
+type step struct {
+	*Step
+	job     *job
+	retry   map[int64]*retry   // touched tasks that wait again
+	running map[int64][]*lease // by index; two when a straggler was doubled
+	fails   map[int64]int      // failures in a row, by worker
+}
+
+// retry is what hand-out needs to know of a task that waits again.
+type retry struct {
+	tried []int64 // workers it failed on
+	task  *Task   // nil until read from the store
+}
+
+type worker struct {
+	*Worker
+	info     sched.Worker
+	class    uint64
+	leases   map[int64]*lease
+	seen     time.Time
+	warmFrom time.Time // since when it has been with its present job
+	stop     []int64   // leases to stop that it was not told of yet
+	beat     *beat     // its heartbeat that waits for news
+}
+
+type lease struct {
+	id       int64
+	worker   *worker
+	step     *step
+	task     *Task
+	key      string // of the claim it answered
+	started  time.Time
+	deadline time.Time
+	progress float64
+	message  string
+	memory   int64
+	stopping bool
+	why      string // it was told to stop
+}
+
+// load makes the state from what the store holds.
+func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
+	snap, err := f.store.Load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the farm's state: %w", err)
+	}
+	st := &state{
+		f: f, epoch: epoch, now: f.clock(),
+		jobs: make(map[int64]*job, len(snap.Jobs)), workers: make(map[int64]*worker, len(snap.Workers)),
+		byKey: make(map[string]*worker, len(snap.Workers)), leases: make(map[int64]*lease),
+		queue: sched.New(), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
+		limits: make(map[string]*Limit), values: snap.Values,
+		lastJob: max(snap.MaxJob, FirstJob-1), lastWorker: snap.MaxWorker, lastEvent: snap.MaxEvent,
+		// Leases of an earlier writer that were handed out but never written can
+		// have no number that this one gives.
+		lastLease: epoch << 32,
+	}
+	if st.values == nil {
+		st.values = make(map[string]string)
+	}
+	st.dirty.reset()
+	for _, u := range snap.Users {
+		st.users[u.Login] = u
+		st.queue.Weight(u.Login, u.Weight)
+	}
+	for _, t := range snap.Tokens {
+		st.tokens[t.Hash] = t
+	}
+	for _, l := range snap.Limits {
+		st.limits[l.Name] = l
+		st.queue.SetLimit(l.Name, l.Total)
+	}
+	for _, w := range snap.Workers {
+		st.adopt(w)
+	}
+	for _, j := range snap.Jobs {
+		st.admit(j)
+	}
+	for _, t := range snap.Tasks {
+		st.resume(t)
+	}
+	for _, j := range st.jobs {
+		for _, s := range j.steps {
+			st.place(s)
+		}
+	}
+	f.auth.replace(st.users, st.tokens)
+	return st, nil
+}
+
+// adopt takes a worker into memory.
+func (st *state) adopt(row *Worker) *worker {
+	w := &worker{Worker: row, leases: make(map[int64]*lease), seen: st.now}
+	st.workers[w.ID] = w
+	st.byKey[w.Door+"\x00"+w.User+"\x00"+w.Key] = w
+	w.describe()
+	return w
+}
+
+// admit takes a job into memory.
+func (st *state) admit(row *Job) *job {
+	j := &job{Job: row, steps: make([]*step, len(row.Steps))}
+	for i := range row.Steps {
+		j.steps[i] = &step{Step: &row.Steps[i], job: j, retry: make(map[int64]*retry), running: make(map[int64][]*lease), fails: make(map[int64]int)}
+	}
+	st.jobs[j.ID] = j
+	if j.Build != "" {
+		for _, s := range j.steps {
+			s.Needs = pinned(s.Needs, j.Spec.Renderer, j.Build)
+		}
+	}
+	return j
+}
+
+// resume takes a touched task that is not over into memory: one that waits into
+// its step's retries, one that runs into a lease with a full period.
+func (st *state) resume(t *Task) {
+	j := st.jobs[t.Job]
+	if j == nil || t.Step >= len(j.steps) {
+		return
+	}
+	s := j.steps[t.Step]
+	if t.State == TaskWaiting {
+		s.retry[t.Index] = &retry{tried: t.tried(), task: t}
+		return
+	}
+	for i := range t.Attempts {
+		a := &t.Attempts[i]
+		if a.Outcome != "" {
+			continue
+		}
+		w := st.workers[a.Worker]
+		if w == nil { // a removed worker's rows are gone, its attempts are not
+			w = &worker{Worker: &Worker{ID: a.Worker, Name: a.Name, Door: a.Door}, leases: make(map[int64]*lease), seen: st.now}
+			w.describe()
+		}
+		st.hold(&lease{id: a.Lease, worker: w, step: s, task: t, started: a.Started, deadline: st.now.Add(st.period(w))})
+	}
+}
+
+// hold books a lease in: with its step, its worker and the queue.
+func (st *state) hold(l *lease) {
+	st.leases[l.id] = l
+	l.worker.leases[l.id] = l
+	l.step.running[l.task.Index] = append(l.step.running[l.task.Index], l)
+	l.worker.use(l.step.Needs, 1, st.queue.Limits())
+	st.queue.Start(l.step.job.Owner, l.step.Needs)
+}
+
+// release books a lease out again.
+func (st *state) release(l *lease) {
+	delete(st.leases, l.id)
+	delete(l.worker.leases, l.id)
+	rest := slices.DeleteFunc(l.step.running[l.task.Index], func(o *lease) bool { return o == l })
+	if len(rest) == 0 {
+		delete(l.step.running, l.task.Index)
+	} else {
+		l.step.running[l.task.Index] = rest
+	}
+	l.worker.use(l.step.Needs, -1, st.queue.Limits())
+	l.worker.stop = slices.DeleteFunc(l.worker.stop, func(id int64) bool { return id == l.id })
+	st.queue.Stop(l.step.job.Owner, l.step.Needs)
+}
+
+// period is how long a lease of the worker lasts unless renewed.
+func (st *state) period(w *worker) time.Duration {
+	if w.Lease > 0 {
+		return w.Lease
+	}
+	return st.f.settings.Lease
+}
+
+var classSeed = maphash.MakeSeed()
+
+// describe works out what the scheduler sees of the worker.
+func (w *worker) describe() {
+	m := &w.Machine
+	cores := max(m.Cores-w.Rules.LeaveFree, 0)
+	amounts := map[string]float64{
+		"amount.worker.vcpu":         float64(cores),
+		"amount.worker.memory":       float64(m.Memory >> 20),
+		"amount.worker.disk.scratch": float64(m.Disk >> 30),
+		"amount.worker.gpu":          float64(len(m.GPUs)),
+	}
+	for i, g := range m.GPUs {
+		mib := float64(g.Memory >> 20)
+		if i == 0 || mib < amounts["amount.worker.gpu.memory"] {
+			amounts["amount.worker.gpu.memory"] = mib
+		}
+	}
+	for k, v := range m.Amounts {
+		amounts[k] = v
+	}
+	attrs := map[string][]string{
+		"attr.worker.os.family": {m.OS},
+		"attr.worker.cpu.arch":  {m.Arch},
+		"attr.worker.tag":       w.Tags,
+		"attr.worker.hostname":  {m.Hostname},
+	}
+	for _, r := range m.Renderers {
+		name := RendererAttribute(r.Product)
+		attrs[name] = append(attrs[name], r.Version)
+	}
+	for k, v := range m.Attributes {
+		attrs[k] = v
+	}
+	used := w.info.Used
+	if used == nil {
+		used = make(map[string]float64)
+	}
+	w.info = sched.Worker{
+		ID: w.ID, Door: w.Door, Tags: w.Tags, Owners: w.Rules.Owners, Jobs: w.Rules.Jobs, AllSlots: w.Slots,
+		Slots: w.Slots - len(w.leases), Amounts: amounts, Used: used, Attributes: attrs, Warm: w.info.Warm,
+	}
+	w.class = maphash.String(classSeed, fmt.Sprint(w.Door, w.Tags, w.Rules, w.Slots, amounts, attrs))
+}
+
+// use books one task with these needs on the worker, or books it out.
+func (w *worker) use(n *sched.Needs, d int, limits map[string]*sched.Limit) {
+	w.info.Slots -= d
+	if n == nil {
+		return
+	}
+	for _, a := range n.Amounts {
+		if _, farm := limits[a.Name]; !farm {
+			w.info.Used[a.Name] += float64(d) * a.Min
+		}
+	}
+}
+
+// RendererAttribute is the name of the attribute whose values are the versions
+// of a renderer that a worker has.
+func RendererAttribute(product string) string { return "attr.renderer." + product }
+
+// place puts a step into the queue or takes it out, as its state asks.
+func (st *state) place(s *step) {
+	want := s.State == StepReady && !s.job.Paused && !s.job.Canceled && s.Untouched()+int64(len(s.retry)) > 0
+	if !want {
+		st.queue.Remove(s.Job, s.Index)
+		return
+	}
+	if st.queue.Has(s.Job, s.Index) {
+		return
+	}
+	st.queue.Add(&sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Priority: s.job.Priority, Needs: s.Needs,
+		Takes: func(worker int64) bool { return st.takes(s, worker) }})
+}
+
+// replace puts a step whose rank or needs have changed into the queue anew.
+func (st *state) replace(s *step) {
+	st.queue.Remove(s.Job, s.Index)
+	st.place(s)
+}
+
+// takes reports whether the worker may have one of the step's waiting tasks.
+func (st *state) takes(s *step, worker int64) bool {
+	if s.fails[worker] >= st.f.settings.AvoidAfter && st.othersFit(s, func(id int64) bool { return s.fails[id] < st.f.settings.AvoidAfter }) {
+		return false
+	}
+	if s.Untouched() > 0 {
+		return true
+	}
+	_, ok := st.pickRetry(s, worker)
+	return ok
+}
+
+// pickRetry finds the waiting touched task that the worker should try: the
+// first it has not failed on, else one that nobody else could try.
+func (st *state) pickRetry(s *step, worker int64) (int64, bool) {
+	best, second := int64(-1), int64(-1)
+	for i, r := range s.retry {
+		switch {
+		case !slices.Contains(r.tried, worker):
+			if best < 0 || i < best {
+				best = i
+			}
+		case best < 0 && (second < 0 || i < second):
+			if !st.othersFit(s, func(id int64) bool { return !slices.Contains(r.tried, id) }) {
+				second = i
+			}
+		}
+	}
+	if best >= 0 {
+		return best, true
+	}
+	return second, second >= 0
+}
+
+// othersFit reports whether some worker that is there and that ok accepts could
+// run the step's tasks.
+func (st *state) othersFit(s *step, ok func(worker int64) bool) bool {
+	for id, w := range st.workers {
+		if !w.Online || w.Disabled || w.Aside || !ok(id) {
+			continue
+		}
+		if len(w.Rules.Owners) > 0 && !slices.Contains(w.Rules.Owners, s.job.Owner) || len(w.Rules.Jobs) > 0 && !slices.Contains(w.Rules.Jobs, s.Job) {
+			continue
+		}
+		if len(s.Needs.Fits(&w.info, st.queue.Limits())) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// tried lists the workers that the task failed on since it last started anew.
+func (t *Task) tried() []int64 {
+	var ids []int64
+	for _, a := range t.Attempts[min(t.Since, len(t.Attempts)):] {
+		if (a.Outcome == OutcomeFailed || a.Outcome == OutcomeLost) && !slices.Contains(ids, a.Worker) {
+			ids = append(ids, a.Worker)
+		}
+	}
+	return ids
+}
+
+// failures counts the failed attempts since the task last started anew.
+func (t *Task) failures() (byJob, byWorker int) {
+	for _, a := range t.Attempts[min(t.Since, len(t.Attempts)):] {
+		switch {
+		case a.Outcome == OutcomeLost, a.Outcome == OutcomeFailed && a.Cause == CauseWorker:
+			byWorker++
+		case a.Outcome == OutcomeFailed && a.Cause == CauseJob:
+			byJob++
+		}
+	}
+	return byJob, byWorker
+}
+
+// job returns a job, from memory or from the store.
+func (st *state) job(id int64) (*job, error) {
+	if j := st.jobs[id]; j != nil {
+		return j, nil
+	}
+	row, err := st.f.store.Job(context.Background(), id)
+	if err != nil {
+		if isNotFound(err) {
+			return nil, noJob(id)
+		}
+		return nil, fmt.Errorf("read job %d: %w", id, err)
+	}
+	j := st.admit(row)
+	st.visited = append(st.visited, j)
+	return j, nil
+}
+
+func noJob(id int64) *Error {
+	return Errorf(NotFound, "there is no job %d; \"drover job ls\" lists the jobs", id)
+}
+
+// task returns the row of a touched task: as the batch under way has it, from
+// a lease, or from the store.
+func (st *state) task(k TaskKey) (*Task, error) {
+	if t := st.dirty.tasks[k]; t != nil {
+		return t, nil
+	}
+	if j := st.jobs[k.Job]; j != nil && k.Step < len(j.steps) {
+		s := j.steps[k.Step]
+		if r := s.retry[k.Index]; r != nil && r.task != nil {
+			return r.task, nil
+		}
+		if ls := s.running[k.Index]; len(ls) > 0 {
+			return ls[0].task, nil
+		}
+	}
+	return st.f.store.Task(context.Background(), k)
+}

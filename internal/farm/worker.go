@@ -1,0 +1,355 @@
+package farm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Registration is what a worker says when it joins.
+type Registration struct {
+	By      Principal
+	Key     string // what it knows itself by; chosen by it, the same after a restart
+	Name    string // as people see it; the hostname when empty
+	Door    string
+	Machine Machine
+	Slots   int // tasks at once; at least 1
+	Rules   Rules
+	Lease   time.Duration // how long its leases last; 0: the farm's default
+	// Holds are leases that it still works on. All others of an earlier session
+	// go back to the queue at once.
+	Holds []int64
+}
+
+// Register makes the worker known and online. The same key, account and door
+// are the same worker again: it keeps its id, its tags and its history.
+func (f *Farm) Register(ctx context.Context, r Registration) (*Worker, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	var out *Worker
+	err := f.do(ctx, func(st *state) error {
+		if !r.By.Is(RoleRenderer) {
+			return Errorf(Forbidden, "the account %s may not render: it lacks the role renderer", r.By.Login)
+		}
+		w := st.byKey[r.Door+"\x00"+r.By.Login+"\x00"+r.Key]
+		if w == nil {
+			st.lastWorker++
+			w = st.adopt(&Worker{ID: st.lastWorker, Key: r.Key, User: r.By.Login, Door: r.Door, Created: st.now})
+			st.emit(Event{Type: "worker.joined", Worker: w.ID, Text: r.Name})
+		}
+		for _, l := range w.leases {
+			if !slices.Contains(r.Holds, l.id) {
+				st.end(l, ending{outcome: OutcomeReturned, text: "the worker started anew"})
+			}
+		}
+		w.Name, w.Machine, w.Slots, w.Rules, w.Lease = r.Name, r.Machine, r.Slots, r.Rules, r.Lease
+		st.alive(w)
+		w.describe()
+		w.Seen = st.now
+		st.changedWorker(w)
+		st.queue.Touch()
+		out = st.show(w)
+		return nil
+	})
+	return out, err
+}
+
+const maxSlots = 1024
+
+func (r *Registration) check() error {
+	if r.Name == "" {
+		r.Name = r.Machine.Hostname
+	}
+	r.Slots = max(r.Slots, 1)
+	switch {
+	case r.Key == "" || len(r.Key) > 200:
+		return Errorf(Invalid, "a worker needs a key of 1 to 200 characters by which it is known again")
+	case r.Slots > maxSlots:
+		return Errorf(Invalid, "%d slots are more than the %d that a worker may have", r.Slots, maxSlots)
+	case r.Door == "":
+		return Errorf(Invalid, "a worker needs a door")
+	}
+	if err := validLabel("worker name", r.Name); err != nil {
+		return err
+	}
+	if _, _, err := parseHours(r.Rules.Hours); err != nil {
+		return err
+	}
+	return nil
+}
+
+// alive notes that the worker was heard of.
+func (st *state) alive(w *worker) {
+	w.seen = st.now
+	if w.Online {
+		return
+	}
+	w.Online, w.Seen = true, st.now
+	st.changedWorker(w)
+	st.queue.Touch()
+	st.emit(Event{Type: "worker.state", Worker: w.ID, State: string(w.state())})
+}
+
+// state is what the worker is doing, for people.
+func (w *worker) state() WorkerState {
+	switch {
+	case !w.Online:
+		return WorkerOffline
+	case len(w.leases) > 0:
+		return WorkerRendering
+	case w.Aside:
+		return WorkerAside
+	case w.Disabled:
+		return WorkerDisabled
+	}
+	return WorkerIdle
+}
+
+// closed says why the worker is given nothing, "" when it is.
+func (w *worker) closed(now time.Time) string {
+	switch {
+	case w.Disabled:
+		return "it was disabled by an operator" + because(w.Reason)
+	case w.Aside:
+		return "it was set aside" + because(w.Reason)
+	case !w.Online:
+		return "it is offline"
+	}
+	if from, to, err := parseHours(w.Rules.Hours); err == nil && from != to {
+		at := now.Hour()*60 + now.Minute()
+		if in := from <= at && at < to || from > to && (at >= from || at < to); !in {
+			return "it renders only at " + w.Rules.Hours
+		}
+	}
+	return ""
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// parseHours reads "18:00-08:00" as minutes of the day; "" is always.
+func parseHours(s string) (from, to int, err error) {
+	if s == "" {
+		return 0, 0, nil
+	}
+	a, b, ok := strings.Cut(s, "-")
+	if ok {
+		var h1, m1, h2, m2 int
+		_, e1 := fmt.Sscanf(a, "%d:%d", &h1, &m1)
+		_, e2 := fmt.Sscanf(b, "%d:%d", &h2, &m2)
+		if e1 == nil && e2 == nil && h1 >= 0 && h2 >= 0 && h1 < 24 && h2 <= 24 && m1 >= 0 && m2 >= 0 && m1 < 60 && m2 < 60 {
+			return h1*60 + m1, h2*60 + m2, nil
+		}
+	}
+	return 0, 0, Errorf(Invalid, "the hours %q are not of the form 18:00-08:00", s)
+}
+
+// show is the worker as people see it.
+func (st *state) show(w *worker) *Worker {
+	c := *w.Worker
+	c.State, c.Seen = w.state(), w.seen
+	for _, l := range w.leases {
+		c.Leases = append(c.Leases, l.info())
+	}
+	slices.SortFunc(c.Leases, func(a, b LeaseInfo) int { return int(a.ID - b.ID) })
+	return &c
+}
+
+func (l *lease) info() LeaseInfo {
+	return LeaseInfo{TaskKey: l.task.TaskKey, ID: l.id, Worker: l.worker.ID, Started: l.started, Deadline: l.deadline,
+		Progress: l.progress, Message: l.message, Memory: l.memory, Stopping: l.stopping}
+}
+
+// Farmhands lists all workers as they are now, by id.
+func (f *Farm) Farmhands(ctx context.Context) ([]*Worker, error) {
+	var out []*Worker
+	err := f.do(ctx, func(st *state) error {
+		for _, w := range st.workers {
+			out = append(out, st.show(w))
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b *Worker) int { return int(a.ID - b.ID) })
+	return out, err
+}
+
+// Farmhand returns one worker as it is now.
+func (f *Farm) Farmhand(ctx context.Context, id int64) (*Worker, error) {
+	var out *Worker
+	err := f.do(ctx, func(st *state) error {
+		w := st.workers[id]
+		if w == nil {
+			return noWorker(id)
+		}
+		out = st.show(w)
+		return nil
+	})
+	return out, err
+}
+
+func noWorker(id int64) *Error {
+	return Errorf(NotFound, "there is no worker %d; \"drover worker ls\" lists the workers", id)
+}
+
+// Leases lists the leases of a job that are out, or of all jobs for job 0.
+func (f *Farm) Leases(ctx context.Context, jobID int64) ([]LeaseInfo, error) {
+	var out []LeaseInfo
+	err := f.do(ctx, func(st *state) error {
+		for _, l := range st.leases {
+			if jobID == 0 || l.task.Job == jobID {
+				out = append(out, l.info())
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b LeaseInfo) int { return int(a.ID - b.ID) })
+	return out, err
+}
+
+// WorkerChange is what an operator does to a worker. Nil fields stay.
+type WorkerChange struct {
+	Enabled *bool // enabling also ends a setting aside
+	Reason  string
+	Tags    *[]string
+	Rules   *Rules
+}
+
+// ChangeWorker changes a worker. Operators may, and the account that it works
+// for. Disabling lets running tasks finish.
+func (f *Farm) ChangeWorker(ctx context.Context, by Principal, id int64, c WorkerChange) (*Worker, error) {
+	if c.Rules != nil {
+		if _, _, err := parseHours(c.Rules.Hours); err != nil {
+			return nil, err
+		}
+	}
+	if c.Tags != nil {
+		for _, t := range *c.Tags {
+			if err := validLabel("tag", t); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var out *Worker
+	err := f.do(ctx, func(st *state) error {
+		w, err := st.owned(by, id)
+		if err != nil {
+			return err
+		}
+		if c.Enabled != nil {
+			w.Disabled, w.Reason = !*c.Enabled, c.Reason
+			if *c.Enabled {
+				w.Aside, w.Reason, w.Streak, w.Faults = false, "", nil, 0
+			}
+			st.emit(Event{Type: "worker.state", Worker: id, State: string(w.state()), Text: w.Reason})
+		}
+		if c.Tags != nil {
+			w.Tags = slices.Clone(*c.Tags)
+		}
+		if c.Rules != nil {
+			w.Rules = *c.Rules
+		}
+		w.describe()
+		st.queue.Touch()
+		st.changedWorker(w)
+		out = st.show(w)
+		return nil
+	})
+	return out, err
+}
+
+// RemoveWorker forgets a worker: its leases go back, its session is over, and
+// what it asks next is answered with Gone.
+func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
+	return f.do(ctx, func(st *state) error {
+		w, err := st.owned(by, id)
+		if err != nil {
+			return err
+		}
+		for _, l := range w.leases {
+			st.end(l, ending{outcome: OutcomeReturned, text: "the worker was removed"})
+		}
+		if w.beat != nil {
+			w.beat.answer(nil, Errorf(Gone, "worker %d was removed by an operator", id))
+			w.beat = nil
+		}
+		delete(st.workers, id)
+		delete(st.byKey, w.Door+"\x00"+w.User+"\x00"+w.Key)
+		delete(st.dirty.workers, id)
+		st.dirty.rest.DropWorkers = append(st.dirty.rest.DropWorkers, id)
+		st.queue.Touch()
+		st.emit(Event{Type: "worker.removed", Worker: id, Text: w.Name})
+		return nil
+	})
+}
+
+// owned finds a worker on which by may act.
+func (st *state) owned(by Principal, id int64) (*worker, error) {
+	w := st.workers[id]
+	if w == nil {
+		return nil, noWorker(id)
+	}
+	if w.User != by.Login && !by.Is(RoleOperator) {
+		return nil, Errorf(Forbidden, "worker %d is not yours; it takes the role operator to change it", id)
+	}
+	return w, nil
+}
+
+// SignOff ends a worker's session in good order: its leases go back and it is
+// offline at once.
+func (f *Farm) SignOff(ctx context.Context, by Principal, id int64) error {
+	return f.do(ctx, func(st *state) error {
+		w, err := st.claimant(by, id)
+		if err != nil {
+			return err
+		}
+		st.leave(w, OutcomeReturned, "the worker signed off")
+		return nil
+	})
+}
+
+// leave takes a worker offline.
+func (st *state) leave(w *worker, o Outcome, why string) {
+	for _, l := range w.leases {
+		e := ending{outcome: o, text: why}
+		if o == OutcomeLost {
+			e.cause = CauseWorker
+		}
+		if l.stopping {
+			e = ending{outcome: OutcomeCanceled, text: l.why}
+		}
+		st.end(l, e)
+	}
+	w.Online, w.Seen = false, w.seen
+	st.queue.Touch()
+	st.changedWorker(w)
+	st.emit(Event{Type: "worker.state", Worker: w.ID, State: string(WorkerOffline), Text: why})
+}
+
+// scan looks for what time alone has changed.
+func (st *state) scan() error {
+	st.expired()
+	for _, w := range st.workers {
+		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > max(st.f.settings.WorkerTimeout, w.Lease) && !st.claims(w) {
+			st.leave(w, OutcomeLost, "not heard of any more")
+		}
+		if w.Rules.Hours != "" && w.Online {
+			if c := w.closed(st.now); c != w.info.Closed {
+				w.info.Closed = c
+				st.queue.Touch()
+			}
+		}
+	}
+	return nil
+}
+
+// claims reports whether the worker waits for a task, and so is there.
+func (st *state) claims(w *worker) bool {
+	return slices.ContainsFunc(st.waiting, func(c *claim) bool { return c.worker == w })
+}

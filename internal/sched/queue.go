@@ -1,0 +1,374 @@
+package sched
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Limit is a farm-wide counter that steps draw on.
+type Limit struct{ Total, Used float64 }
+
+// Step is a step with tasks that wait, as a Queue keeps it.
+type Step struct {
+	Job      int64
+	Index    int
+	Owner    string
+	Priority int
+	Needs    *Needs
+	// Takes reports whether a waiting task of the step may go to this worker;
+	// nil: any may. It answers for the tasks that already failed there.
+	Takes func(worker int64) bool
+
+	shape *shape
+}
+
+func age(a, b *Step) int {
+	return cmp.Or(cmp.Compare(a.Job, b.Job), cmp.Compare(a.Index, b.Index))
+}
+
+// shape gathers the steps of one owner and priority that have equal needs, so
+// that a worker that one of them does not fit passes over all at once.
+type shape struct {
+	needs *Needs
+	steps []*Step // by age
+}
+
+// lane is one owner's steps of one priority.
+type lane struct {
+	owner  *owner
+	shapes map[string]*shape
+}
+
+type owner struct {
+	name    string
+	weight  float64
+	running int
+	served  uint64 // Queue.served when it last got a task
+}
+
+func (o *owner) share() float64 { return float64(o.running) / o.weight }
+
+// Queue holds the steps that have waiting tasks, the farm's limits and what
+// each owner has running. The zero Queue is not usable; see New. It is not safe
+// for concurrent use.
+type Queue struct {
+	levels [101]map[string]*lane // by priority, then owner
+	owners map[string]*owner
+	steps  map[[2]int64]*Step
+	jobs   map[int64][]*Step
+	limits map[string]*Limit
+	// barren remembers classes of workers for which nothing was found since
+	// the queue last changed in a way that could help them.
+	barren  map[uint64]struct{}
+	served  uint64
+	version uint64
+}
+
+// New returns an empty queue.
+func New() *Queue {
+	return &Queue{
+		owners: make(map[string]*owner),
+		steps:  make(map[[2]int64]*Step),
+		jobs:   make(map[int64][]*Step),
+		limits: make(map[string]*Limit),
+		barren: make(map[uint64]struct{}),
+	}
+}
+
+// Len is the number of steps in the queue.
+func (q *Queue) Len() int { return len(q.steps) }
+
+// Touch forgets what is known of workers in vain; for changes that the queue
+// cannot see, such as a task that waits again in a step that was there already.
+func (q *Queue) Touch() {
+	q.version++
+	clear(q.barren)
+}
+
+// Version changes whenever a worker that asked in vain might now be served.
+func (q *Queue) Version() uint64 { return q.version }
+
+// Add puts a step in. A step that is there already is replaced.
+func (q *Queue) Add(s *Step) {
+	q.Remove(s.Job, s.Index)
+	q.Touch()
+	s.Priority = min(max(s.Priority, 0), 100)
+	q.steps[[2]int64{s.Job, int64(s.Index)}] = s
+	q.jobs[s.Job] = append(q.jobs[s.Job], s)
+	if q.levels[s.Priority] == nil {
+		q.levels[s.Priority] = make(map[string]*lane)
+	}
+	l := q.levels[s.Priority][s.Owner]
+	if l == nil {
+		l = &lane{owner: q.owner(s.Owner), shapes: make(map[string]*shape)}
+		q.levels[s.Priority][s.Owner] = l
+	}
+	key := s.Needs.key()
+	sh := l.shapes[key]
+	if sh == nil {
+		sh = &shape{needs: s.Needs}
+		l.shapes[key] = sh
+	}
+	s.shape = sh
+	at, _ := slices.BinarySearchFunc(sh.steps, s, age)
+	sh.steps = slices.Insert(sh.steps, at, s)
+}
+
+// Remove takes a step out, if it is there.
+func (q *Queue) Remove(job int64, index int) {
+	k := [2]int64{job, int64(index)}
+	s := q.steps[k]
+	if s == nil {
+		return
+	}
+	delete(q.steps, k)
+	if rest := slices.DeleteFunc(q.jobs[job], func(o *Step) bool { return o == s }); len(rest) > 0 {
+		q.jobs[job] = rest
+	} else {
+		delete(q.jobs, job)
+	}
+	if at, ok := slices.BinarySearchFunc(s.shape.steps, s, age); ok {
+		s.shape.steps = slices.Delete(s.shape.steps, at, at+1)
+	}
+	if len(s.shape.steps) > 0 {
+		return
+	}
+	lanes := q.levels[s.Priority]
+	l := lanes[s.Owner]
+	delete(l.shapes, s.Needs.key())
+	if len(l.shapes) == 0 {
+		delete(lanes, s.Owner)
+	}
+}
+
+// Has reports whether the step is in the queue.
+func (q *Queue) Has(job int64, index int) bool {
+	return q.steps[[2]int64{job, int64(index)}] != nil
+}
+
+// Weight sets an owner's weight: with twice the weight, twice the share. A
+// weight that is not positive counts as 1.
+func (q *Queue) Weight(name string, w float64) {
+	if w <= 0 {
+		w = 1
+	}
+	q.owner(name).weight = w
+}
+
+// SetLimit sets or, with a negative total, removes a farm limit. What is in use
+// stays in use.
+func (q *Queue) SetLimit(name string, total float64) {
+	q.Touch()
+	if total < 0 {
+		delete(q.limits, name)
+		return
+	}
+	if l := q.limits[name]; l != nil {
+		l.Total = total
+		return
+	}
+	q.limits[name] = &Limit{Total: total}
+}
+
+// Limits are the farm's limits by name. The map must not be changed.
+func (q *Queue) Limits() map[string]*Limit { return q.limits }
+
+// Start books a task of the owner with these needs; Stop books it out again.
+func (q *Queue) Start(owner string, n *Needs) { q.book(owner, n, 1) }
+
+// Stop ends what Start began. It may free what other workers wait for.
+func (q *Queue) Stop(owner string, n *Needs) {
+	q.book(owner, n, -1)
+	if n != nil {
+		for _, a := range n.Amounts {
+			if _, ok := q.limits[a.Name]; ok {
+				q.Touch()
+				return
+			}
+		}
+	}
+}
+
+func (q *Queue) book(name string, n *Needs, d int) {
+	o := q.owner(name)
+	o.running += d
+	if d > 0 {
+		q.served++
+		o.served = q.served
+	}
+	if n == nil {
+		return
+	}
+	for _, a := range n.Amounts {
+		if l := q.limits[a.Name]; l != nil {
+			l.Used += float64(d) * a.Min
+		}
+	}
+}
+
+func (q *Queue) owner(name string) *owner {
+	o := q.owners[name]
+	if o == nil {
+		o = &owner{name: name, weight: 1}
+		q.owners[name] = o
+	}
+	return o
+}
+
+// Match finds the step that the worker should get a task of next, or nil.
+func (q *Queue) Match(w *Worker) *Step {
+	if w.Closed != "" || w.Slots < 1 {
+		return nil
+	}
+	if _, vain := q.barren[w.Class]; vain && w.Class != 0 {
+		return nil
+	}
+	avoided := false
+	for p := len(q.levels) - 1; p >= 0; p-- {
+		if len(q.levels[p]) == 0 {
+			continue
+		}
+		s, av := q.matchLevel(p, w)
+		avoided = avoided || av
+		if s != nil {
+			return s
+		}
+	}
+	if !avoided && w.Class != 0 {
+		q.barren[w.Class] = struct{}{}
+	}
+	return nil
+}
+
+// matchLevel finds the best step among those of one priority. avoided reports
+// that a step was passed over for this very worker, so that nothing follows for
+// others of its class.
+func (q *Queue) matchLevel(p int, w *Worker) (best *Step, avoided bool) {
+	var first *owner
+	for _, l := range q.levels[p] {
+		if len(w.Owners) > 0 && !slices.Contains(w.Owners, l.owner.name) {
+			continue
+		}
+		if first != nil && !before(l.owner, first) {
+			continue
+		}
+		s, av := q.matchLane(l, w)
+		avoided = avoided || av
+		if s != nil {
+			best, first = s, l.owner
+		}
+	}
+	if best == nil || w.Warm == 0 || best.Job == w.Warm {
+		return best, avoided
+	}
+	for _, s := range q.jobs[w.Warm] {
+		// The worker's own task has just been booked out, so an owner that is
+		// level with the best would be one task ahead of it after a change: no
+		// gain that is worth another start of the renderer.
+		o := q.owner(s.Owner)
+		if s.Priority == p && o != first && o.share() <= first.share()+1/o.weight && q.allowed(s, w) && q.startable(s.Needs, w) {
+			return s, avoided
+		}
+	}
+	return best, avoided
+}
+
+// before ranks owners: the smaller share first, then who was served longest
+// ago, then by name so that the order is always the same.
+func before(a, b *owner) bool {
+	if sa, sb := a.share(), b.share(); sa != sb {
+		return sa < sb
+	}
+	if a.served != b.served {
+		return a.served < b.served
+	}
+	return a.name < b.name
+}
+
+// matchLane finds an owner's oldest step that the worker can start now.
+func (q *Queue) matchLane(l *lane, w *Worker) (best *Step, avoided bool) {
+	for _, sh := range l.shapes {
+		if !q.startable(sh.needs, w) {
+			continue
+		}
+		for _, s := range sh.steps {
+			if best != nil && age(best, s) < 0 {
+				break
+			}
+			if q.allowed(s, w) {
+				best = s
+				break
+			}
+			avoided = true
+		}
+	}
+	return best, avoided
+}
+
+// allowed reports whether this very worker may have a task of the step.
+func (q *Queue) allowed(s *Step, w *Worker) bool {
+	return (len(w.Jobs) == 0 || slices.Contains(w.Jobs, s.Job)) &&
+		(len(w.Owners) == 0 || slices.Contains(w.Owners, s.Owner)) &&
+		(s.Takes == nil || s.Takes(w.ID))
+}
+
+// startable is Fits and now without the reasons, for the path that is walked
+// at each claim.
+func (q *Queue) startable(n *Needs, w *Worker) bool {
+	if n == nil {
+		return true
+	}
+	if len(n.Doors) > 0 && !slices.Contains(n.Doors, w.Door) {
+		return false
+	}
+	for _, a := range n.Amounts {
+		if l, ok := q.limits[a.Name]; ok {
+			if l.Total-l.Used < a.Min {
+				return false
+			}
+		} else if w.free(a.Name) < a.Min {
+			return false
+		}
+	}
+	return len(n.Attributes)+len(n.Amounts)+len(n.Tags) == 0 || len(n.Fits(w, q.limits)) == 0
+}
+
+// Explain says why the worker does not get a task of the step now; nil when it
+// would, were the step first in line. Reasons that do not pass come first.
+func (q *Queue) Explain(s *Step, w *Worker) []Reason {
+	rs := s.Needs.Fits(w, q.limits)
+	if len(w.Owners) > 0 && !slices.Contains(w.Owners, s.Owner) {
+		rs = append(rs, Reason{Code: "owner", Have: joinStrings(w.Owners)})
+	}
+	if len(w.Jobs) > 0 && !slices.Contains(w.Jobs, s.Job) {
+		rs = append(rs, Reason{Code: "job", Have: joinInts(w.Jobs)})
+	}
+	if len(rs) > 0 {
+		return rs
+	}
+	rs = s.Needs.now(w, q.limits)
+	if s.Takes != nil && !s.Takes(w.ID) {
+		rs = append(rs, Reason{Code: "avoided", Passing: true})
+	}
+	return rs
+}
+
+// Ahead counts the steps that rank before the step for any worker that fits
+// both: those of a higher priority, and the older ones of the same owner.
+func (q *Queue) Ahead(s *Step) (higher, older int) {
+	for _, o := range q.steps {
+		switch {
+		case o.Priority > s.Priority:
+			higher++
+		case o.Priority == s.Priority && o.Owner == s.Owner && age(o, s) < 0:
+			older++
+		}
+	}
+	return higher, older
+}
+
+// Share is what the owner has running and its weight.
+func (q *Queue) Share(name string) (running int, weight float64) {
+	o := q.owner(name)
+	return o.running, o.weight
+}
