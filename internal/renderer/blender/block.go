@@ -34,7 +34,7 @@ func readHeader(r source) (header, error) {
 	b := make([]byte, 12)
 	if _, err := io.ReadFull(r, b); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return header{}, damaged("it ends within its first 12 bytes", err)
+			return header{}, damaged("it ends within its first 12 bytes", io.ErrUnexpectedEOF)
 		}
 		return header{}, damaged("it cannot be decompressed", err)
 	}
@@ -80,7 +80,7 @@ func newHeader(r source, b []byte) (header, error) {
 	}
 	rest := make([]byte, size-12)
 	if _, err := io.ReadFull(r, rest); err != nil {
-		return header{}, damaged("it ends within its header", err)
+		return header{}, damaged("it ends within its header", io.ErrUnexpectedEOF)
 	}
 	if size != 17 || h.layout > newestLayout {
 		return header{}, tooNew(fmt.Sprintf("the scene has file layout %d", h.layout))
@@ -217,7 +217,7 @@ func (w *walker) body(limit int64) ([]byte, error) {
 
 func (w *walker) broken(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return damaged(fmt.Sprintf("it is cut off: its end mark is missing after %d blocks", w.seen-1), err)
+		return damaged(fmt.Sprintf("it is cut off: its end mark is missing after %d blocks", w.seen-1), io.ErrUnexpectedEOF)
 	}
 	return damaged(fmt.Sprintf("it cannot be read past block %d: %v", w.seen-1, err), err)
 }

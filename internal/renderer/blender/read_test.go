@@ -1,11 +1,16 @@
 package blender
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -122,4 +127,211 @@ func TestReadSceneAgainstBlender(t *testing.T) {
 			}
 		})
 	}
+}
+
+func wantSample(version int) *Scene {
+	main := Settings{
+		Name: "Main", Start: 6, End: 50, Step: 3, Current: 7, Width: 640, Height: 360, Percentage: 50,
+		Engine: "CYCLES", Samples: 77, Format: "OPEN_EXR", ColorMode: "RGBA", ColorDepth: 16, Output: "//out/",
+		Camera: "Kamera", Border: true, Region: Region{MaxX: .5, MaxY: 1},
+	}
+	other := main
+	other.Name, other.Start = "Other", 5
+	return &Scene{
+		Version: version, Active: "Main", Scenes: []Settings{other, main}, Cameras: []string{"Kamera"},
+		Files: []File{
+			{Kind: ImageFile, Name: "wood", Path: "//tex/wood.png"},
+			{Kind: LibraryFile, Name: "set", Path: "//../lib/set.blend"},
+		},
+	}
+}
+
+func read(t testing.TB, data []byte) (*Scene, error) {
+	return ReadScene(t.Context(), bytes.NewReader(data), int64(len(data)))
+}
+
+func TestReadSceneHeadersAndCompression(t *testing.T) {
+	t.Parallel()
+	for name, h := range testHeaders {
+		plain := sampleFile(h).finish()
+		for how, data := range map[string][]byte{
+			"plain": plain, "gzip": gzipped(plain), "zstd": zstdFrame(plain),
+			"seekable": seekableZstd(plain, 1000), "seekable whole": seekableZstd(plain, 1<<20),
+			"zstd frames": append(zstdFrame(plain[:500]), zstdFrame(plain[500:])...),
+		} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				t.Parallel()
+				got, err := read(t, data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(wantSample(h.version), got); diff != "" {
+					t.Errorf("-want +got\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func TestReadSceneFaults(t *testing.T) {
+	t.Parallel()
+	h := testHeaders["new little"]
+	plain := sampleFile(h).finish()
+	noDNA := sampleFile(h)
+	noDNA.raw("ENDB", 0, 0, 0, nil)
+	negative := newTestFile(testHeaders["old little 8"])
+	negative.body.WriteString("DATA\xff\xff\xff\xff" + strings.Repeat("\x00", 16))
+	badDNA := sampleFile(h)
+	badDNA.raw("DNA1", 0, 1, 1, badDNA.rawDNA[:300])
+	badDNA.raw("ENDB", 0, 0, 0, nil)
+	flipped := seekableZstd(plain, 1000)
+	flipped[40] ^= 0xff
+	version := func(v, layout int) []byte {
+		return sampleFile(header{version: v, layout: layout, ptr: 8, order: h.order}).finish()
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		kind FaultKind
+		says string
+	}{
+		"empty":             {nil, NotBlend, "empty"},
+		"text":              {[]byte("hello, this is no scene at all"), NotBlend, "does not begin as a .blend"},
+		"png":               {[]byte("\x89PNG\r\n\x1a\n"), NotBlend, "PNG picture"},
+		"lfs":               {[]byte("version https://git-lfs.github.com/spec/v1"), NotBlend, "git lfs pull"},
+		"zip":               {[]byte("PK\x03\x04...."), UnknownCompression, "ZIP archive"},
+		"xz":                {[]byte("\xfd7zXZ\x00...."), UnknownCompression, "unxz"},
+		"gzip of text":      {gzipped([]byte("just some text in gzip")), NotBlend, "compressed in the file"},
+		"short":             {[]byte("BLENDER-v3"), Damaged, "first 12 bytes"},
+		"header":            {[]byte("BLENDER-x304"), Damaged, "byte order"},
+		"version":           {[]byte("BLENDER-v3x4"), Damaged, "no version"},
+		"new header":        {[]byte("BLENDER17*01v0500"), Damaged, "header is broken"},
+		"new header cut":    {[]byte("BLENDER17-01v05"), Damaged, "within its header"},
+		"cut in half":       {plain[:len(plain)/2], Damaged, "cut off"},
+		"no end mark":       {plain[:len(plain)-32], Damaged, "end mark"},
+		"cut gzip":          {gzipped(plain)[:700], Damaged, "cut off"},
+		"cut zstd":          {zstdFrame(plain)[:700], Damaged, "ends within"},
+		"cut seekable":      {seekableZstd(plain, 1000)[:1500], Damaged, "cut off"},
+		"flipped":           {flipped, Damaged, ""},
+		"no SDNA":           {noDNA.body.Bytes(), Damaged, "SDNA"},
+		"broken SDNA":       {badDNA.body.Bytes(), Damaged, "SDNA"},
+		"negative size":     {negative.body.Bytes(), Damaged, "negative"},
+		"too old":           {version(279, 0), TooOld, "2.79"},
+		"too new":           {version(600, 1), TooNew, "6.0"},
+		"too new a layout":  {version(520, 2), TooNew, "layout 2"},
+		"gzip header alone": {[]byte{0x1f, 0x8b}, Damaged, "gzip"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := read(t, c.data)
+			var f *SceneFault
+			if !errors.As(err, &f) {
+				t.Fatalf("got %v, want a *SceneFault", err)
+			}
+			if f.Kind != c.kind || !strings.Contains(f.Error(), c.says) || f.Hint == "" {
+				t.Errorf("got %s: %q, want %s with %q", f.Kind, f, c.kind, c.says)
+			}
+		})
+	}
+}
+
+// hugeScene is a scene of size bytes that exist only when they are read.
+type hugeScene struct {
+	front, back []byte
+	size        int64
+	read        atomic.Int64
+}
+
+func (h *hugeScene) ReadAt(b []byte, at int64) (int, error) {
+	h.read.Add(int64(len(b)))
+	n := 0
+	for n < len(b) && at < h.size {
+		switch tail := h.size - int64(len(h.back)); {
+		case at < int64(len(h.front)):
+			b[n] = h.front[at]
+		case at >= tail:
+			b[n] = h.back[at-tail]
+		default:
+			b[n] = 0
+		}
+		n, at = n+1, at+1
+	}
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func TestReadSceneSkipsLargeBlocks(t *testing.T) {
+	t.Parallel()
+	const mesh = 20 << 30
+	h := testHeaders["new little"]
+	f := sampleFile(h)
+	f.raw("DATA", 3, 0x99, 1, nil)
+	front := bytes.Clone(f.body.Bytes())
+	h.order.PutUint64(front[len(front)-16:], mesh)
+	back := newTestFile(h)
+	back.body.Reset()
+	huge := &hugeScene{front: front, back: back.finish()}
+	huge.size = int64(len(front)+len(huge.back)) + mesh
+	got, err := ReadScene(t.Context(), huge, huge.size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wantSample(500), got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if n := huge.read.Load(); n > 1<<20 {
+		t.Errorf("%d bytes of a 20 GB scene were read", n)
+	}
+}
+
+func TestReadSceneEndsWhenToldTo(t *testing.T) {
+	t.Parallel()
+	f := sampleFile(testHeaders["old little 8"])
+	for range 5000 {
+		f.raw("DATA", 0, 1, 0, nil)
+	}
+	data := f.finish()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ReadScene(ctx, bytes.NewReader(data), int64(len(data))); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCustomPropertiesThatLeadInCircles(t *testing.T) {
+	t.Parallel()
+	f := newTestFile(testHeaders["old little 8"])
+	s := f.set(f.set(f.rec("Scene"), "id.name", "SCs"), "r.engine", "CYCLES")
+	f.block("SC", 1, f.set(s, "id.properties", uint64(2)))
+	f.block("DATA", 2, f.set(f.rec("IDProperty"), "data.group.first", uint64(3)))
+	f.block("DATA", 3, f.set(f.set(f.rec("IDProperty"), "name", "x"), "next", uint64(3)))
+	got, err := read(t, f.finish())
+	if err != nil || got.Scenes[0].Samples != 0 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func FuzzReadScene(f *testing.F) {
+	for _, h := range testHeaders {
+		plain := sampleFile(h).finish()
+		f.Add(plain)
+		f.Add(gzipped(plain))
+		f.Add(seekableZstd(plain, 4000))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := read(t, data)
+		if err != nil {
+			var fault *SceneFault
+			if !errors.As(err, &fault) {
+				t.Fatalf("an error that is no fault of the scene: %v", err)
+			}
+			return
+		}
+		for _, set := range s.Scenes {
+			if size, err := set.ExpectedSize(); err == nil && (size.Width < 1 || size.Height < 1) {
+				t.Fatalf("size %v", size)
+			}
+		}
+	})
 }
