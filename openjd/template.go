@@ -1,25 +1,80 @@
 package openjd
 
+import (
+	"fmt"
+	"slices"
+)
+
+// The versions of the two kinds of documents.
+const (
+	jobTemplateVersion = "jobtemplate-2023-09"
+	envTemplateVersion = "environment-2023-09"
+)
+
+// The supported extensions of revision 2023-09.
+const (
+	ExtensionTaskChunking    = "TASK_CHUNKING"
+	ExtensionRedactedEnvVars = "REDACTED_ENV_VARS"
+	ExtensionFeatureBundle1  = "FEATURE_BUNDLE_1"
+)
+
 // JobTemplate is a valid job template.
 type JobTemplate struct {
 	name        FormatString
 	description string
 	extensions  []string
 	params      []ParameterDefinition
+	envs        []envTemplate
+	steps       []stepTemplate
+	lim         limits
 }
 
 // EnvironmentTemplate is a valid environment template.
 type EnvironmentTemplate struct {
-	params []ParameterDefinition
+	extensions []string
+	params     []ParameterDefinition
+	env        envTemplate
 }
 
 // ParseJobTemplate reads a job template in YAML 1.2 or JSON. The error is Errors,
-// with everything that is wrong.
-func ParseJobTemplate(data []byte) (*JobTemplate, error) { return nil, nil }
+// with everything that is wrong. Documents of more than 300,000 bytes, 50,000
+// values or 64 levels are refused.
+func ParseJobTemplate(data []byte) (*JobTemplate, error) {
+	n, err := parseDocument(data)
+	if err != nil {
+		return nil, asErrors(err)
+	}
+	c := newChecker()
+	t := c.jobTemplate(n)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
 
 // ParseEnvironmentTemplate reads an environment template in YAML 1.2 or JSON. The
-// error is Errors, with everything that is wrong.
-func ParseEnvironmentTemplate(data []byte) (*EnvironmentTemplate, error) { return nil, nil }
+// error is Errors, with everything that is wrong; the limits are those of
+// ParseJobTemplate.
+func ParseEnvironmentTemplate(data []byte) (*EnvironmentTemplate, error) {
+	n, err := parseDocument(data)
+	if err != nil {
+		return nil, asErrors(err)
+	}
+	c := newChecker()
+	t := c.envDocument(n)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// asErrors drops the mark of a syntax error.
+func asErrors(err error) error {
+	if s, ok := err.(syntaxError); ok {
+		return s.Errors
+	}
+	return err
+}
 
 // Name is the job's name as the template has it, unresolved.
 func (t *JobTemplate) Name() FormatString { return t.name }
@@ -28,45 +83,131 @@ func (t *JobTemplate) Name() FormatString { return t.name }
 func (t *JobTemplate) Description() string { return t.description }
 
 // Extensions are the extensions that the template names, in its order.
-func (t *JobTemplate) Extensions() []string { return t.extensions }
+func (t *JobTemplate) Extensions() []string { return slices.Clone(t.extensions) }
 
 // ParameterDefinitions are the template's own definitions; see MergeDefinitions
 // for those of a submission with environment templates.
-func (t *JobTemplate) ParameterDefinitions() []ParameterDefinition { return t.params }
+func (t *JobTemplate) ParameterDefinitions() []ParameterDefinition { return slices.Clone(t.params) }
+
+// StepNames are the names of the steps, in the template's order.
+func (t *JobTemplate) StepNames() []string {
+	names := make([]string, len(t.steps))
+	for i, s := range t.steps {
+		names[i] = s.name
+	}
+	return names
+}
+
+// Name is the environment's name.
+func (t *EnvironmentTemplate) Name() string { return t.env.name }
+
+// Description is the environment's description, empty without one.
+func (t *EnvironmentTemplate) Description() string { return t.env.description }
 
 // ParameterDefinitions are the template's own definitions.
-func (t *EnvironmentTemplate) ParameterDefinitions() []ParameterDefinition { return t.params }
-
-// MergeDefinitions merges the definitions of environment templates, in their
-// order, and of the job template (section 1.2.1). The error is Errors.
-func MergeDefinitions(envs []*EnvironmentTemplate, job *JobTemplate) ([]ParameterDefinition, error) {
-	return nil, nil
+func (t *EnvironmentTemplate) ParameterDefinitions() []ParameterDefinition {
+	return slices.Clone(t.params)
 }
 
-// Options are the circumstances of a submission.
-type Options struct {
-	// Environments come before the job template when definitions are merged, and
-	// before its environments in a session.
-	Environments []*EnvironmentTemplate
-	// TemplateDir is what relative defaults of PATH parameters are joined to, and
-	// may not leave; empty keeps them as written.
-	TemplateDir string
-	// WorkingDir is what relative PATH values are joined to; empty keeps them as
-	// written.
-	WorkingDir string
+// version checks that the document says it is of the kind that was asked for.
+func (o object) version(want string) {
+	n := o.need("specificationVersion")
+	if n == nil {
+		return
+	}
+	at := o.at.field("specificationVersion")
+	s, ok := o.c.text(n, at)
+	switch {
+	case !ok || s == want:
+	case s == jobTemplateVersion:
+		o.c.fail(n, at, "says that this is a job template, and an environment template is needed", "give it as the job template")
+	case s == envTemplateVersion:
+		o.c.fail(n, at, "says that this is an environment template, and a job template is needed", "give it as an environment")
+	default:
+		o.c.fail(n, at, fmt.Sprintf("%q is not a known version", clip(s)), "write "+want)
+	}
 }
 
-// Instantiate binds values to the parameters and makes the job. Values are in the
-// text form of the parameter's type; see ParameterValues for JSON. The error is
-// Errors when the values or the combination of templates are at fault.
-func (t *JobTemplate) Instantiate(values map[string]string, o Options) (*Job, error) {
-	return nil, nil
+// extensions reads the optional key of that name and switches on what it names.
+func (o object) extensions() []string {
+	n, at := o.get("extensions"), o.at.field("extensions")
+	if n == nil {
+		return nil
+	}
+	var names []string
+	seen := map[string]*place{}
+	for i, item := range o.c.list(n, at, 1, 50) {
+		s, ok := o.c.text(item, at.item(i))
+		if !ok {
+			continue
+		}
+		o.c.unique(seen, item, at.item(i), s, "the extension")
+		names = append(names, s)
+		o.c.extension(item, at.item(i), s)
+	}
+	return names
 }
 
-// ParameterValues reads a JSON or YAML object of parameter values by name, with
-// strings, numbers and booleans, into the text form that Instantiate takes.
-func ParameterValues(data []byte) (map[string]string, error) { return nil, nil }
+func (c *checker) extension(n *node, at *place, name string) {
+	const hint = "supported are TASK_CHUNKING, REDACTED_ENV_VARS and FEATURE_BUNDLE_1"
+	switch name {
+	case ExtensionTaskChunking:
+		c.chunking = true
+	case ExtensionRedactedEnvVars:
+	case ExtensionFeatureBundle1:
+		c.bundle1 = true
+		c.lim = limits{identifier: 512, jobName: 512, stepName: 512, envName: 512, parameters: 200, filename: 256}
+	case "EXPR", "WRAP_ACTIONS":
+		c.fail(n, at, "the extension "+name+" is not supported yet", hint)
+	default:
+		c.fail(n, at, fmt.Sprintf("the extension %q is not known", clip(name)), hint)
+	}
+}
 
-// StepOrder lists the indices of the job's steps so that each comes after those
-// it depends on, and otherwise in the template's order.
-func (j *Job) StepOrder() []int { return nil }
+func (c *checker) envDocument(n *node) *EnvironmentTemplate {
+	o, ok := c.object(n, nil, "specificationVersion", "$schema", "extensions", "parameterDefinitions", "environment")
+	if !ok {
+		return nil
+	}
+	o.version(envTemplateVersion)
+	t := &EnvironmentTemplate{extensions: o.extensions()}
+	t.params = o.parameters()
+	if n := o.need("environment"); n != nil {
+		t.env = c.environment(n, o.at.field("environment"), paramScope(t.params))
+	}
+	return t
+}
+
+func (c *checker) jobTemplate(n *node) *JobTemplate {
+	o, ok := c.object(n, nil, "specificationVersion", "$schema", "extensions", "name", "description",
+		"parameterDefinitions", "jobEnvironments", "steps")
+	if !ok {
+		return nil
+	}
+	o.version(jobTemplateVersion)
+	t := &JobTemplate{extensions: o.extensions(), lim: c.lim}
+	t.description = o.description()
+	t.params = o.parameters()
+	t.lim = c.lim
+	s := paramScope(t.params)
+	if n := o.need("name"); n != nil {
+		t.name = c.jobName(n, o.at.field("name"), s)
+	}
+	seen := map[string]*place{}
+	t.envs = o.environments("jobEnvironments", s, seen)
+	t.steps = o.steps(s, seen)
+	return t
+}
+
+// jobName reads the name; its length is that of the resolved text.
+func (c *checker) jobName(n *node, at *place, s scope) FormatString {
+	f, ok := c.format(n, at, s)
+	if !ok {
+		return f
+	}
+	c.printable(n, at, f.raw, "")
+	if f.literal() {
+		c.sized(n, at, f.raw, 1, c.lim.jobName)
+	}
+	return f
+}
