@@ -15,11 +15,10 @@ type canvas struct {
 	thumb int       // longer side of the thumbnail, 0 for none
 	float *HDRImage // receives the values of a float picture, nil for none
 	side  int       // longer side of float, 0 for the picture's own size
+	low   bool      // the picture has display colours, not values
 
-	alpha   bool // the picture has an alpha channel
 	colour  bool // a colour sample other than 0 was seen
 	visible bool // an alpha sample other than 0 was seen, or there is no alpha
-	started bool
 
 	shrink *shrinker
 }
@@ -38,9 +37,13 @@ func (c *canvas) begin(w, h int, alpha bool) error {
 	if c.want.Width != 0 && c.want.Width != w || c.want.Height != 0 && c.want.Height != h {
 		return &Fault{Kind: WrongSize, Format: f, Message: fmt.Sprintf("the picture is %dx%d, %s was asked for", w, h, wanted(c.want))}
 	}
-	c.alpha, c.visible, c.started = alpha, !alpha, true
+	c.visible = !alpha
 	if c.thumb > 0 {
 		c.shrink = newShrinker(w, h, c.thumb, alpha)
+	}
+	if c.float != nil {
+		c.float.alpha = alpha
+		return c.float.open(f, w, h, c.side)
 	}
 	return nil
 }
@@ -72,6 +75,7 @@ func (c *canvas) rgba(y, x0, dx int, row []byte) {
 	if c.shrink != nil {
 		c.shrink.rgba(y, x0, dx, row)
 	}
+	c.low = true
 }
 
 // linear takes pixels of line y from column x0 on: 4 floats each, linear light,

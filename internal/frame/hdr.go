@@ -131,7 +131,7 @@ func decodeHDR(src *source, c *canvas) error {
 		return err
 	}
 	if c.float != nil {
-		c.float.Exposure, c.float.xyz = h.exposure, h.xyz
+		c.float.Exposure = h.exposure
 	}
 	stored, row := make([]byte, 4*h.n), make([]float32, 4*h.n)
 	for i := range h.lines {
@@ -252,7 +252,7 @@ func (h *hdrHeader) floats(stored []byte, row []float32) {
 // xyzToRGB turns CIE XYZ into Radiance's RGB (primaries of its color.h).
 func xyzToRGB(px []float32) {
 	x, y, z := px[0], px[1], px[2]
-	px[0] = 2.5653*x - 1.1668*y - 0.3984*z
+	px[0] = 2.5653*x - 1.1668*y - 0.3985*z
 	px[1] = -1.0221*x + 1.9783*y + 0.0438*z
 	px[2] = 0.0747*x - 0.2519*y + 1.1772*z
 }

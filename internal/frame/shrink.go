@@ -118,6 +118,7 @@ func (s *shrinker) boxPixels(tx, ty int) int {
 // floats returns the averaged values of a float picture.
 func (s *shrinker) floats(f Format) *HDRImage {
 	m := newHDRImage(f, s.tw, s.th)
+	m.alpha = s.alpha
 	if s.lin == nil {
 		return m
 	}

@@ -51,8 +51,8 @@ type tiffFile struct {
 	fields map[uint16]tiffField
 }
 
-// tiffSizes are the sizes of the field types that hold whole numbers.
-var tiffSizes = map[uint16]int64{1: 1, 3: 2, 4: 4}
+// tiffSizes are the sizes of the field types, TIFF 6.0 section 2.
+var tiffSizes = map[uint16]int64{1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 
 func openTIFF(src *source) (*tiffFile, error) {
 	var b [8]byte
@@ -79,21 +79,29 @@ func openTIFF(src *source) (*tiffFile, error) {
 		return nil, err
 	}
 	for i := range n {
-		t.field(dir[i*tiffEntryLen:], ifd+2+int64(i*tiffEntryLen))
+		if err := t.field(dir[i*tiffEntryLen:], ifd+2+int64(i*tiffEntryLen)); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
 }
 
-func (t *tiffFile) field(e []byte, at int64) {
-	size := tiffSizes[t.order.Uint16(e[2:])]
-	f := tiffField{size: size, count: int64(t.order.Uint32(e[4:])), off: at + 8}
-	if size == 0 {
-		return
-	}
+// field notes an entry of the directory. All its values must be in the file,
+// also those that nobody asks for: writers put them at the end, where a file
+// that is cut short misses them.
+func (t *tiffFile) field(e []byte, at int64) error {
+	tag, kind := t.order.Uint16(e), t.order.Uint16(e[2:])
+	f := tiffField{size: tiffSizes[kind], count: int64(t.order.Uint32(e[4:])), off: at + 8}
 	if f.size*f.count > 4 {
 		f.off = int64(t.order.Uint32(e[8:]))
 	}
-	t.fields[t.order.Uint16(e)] = f
+	if f.off+f.size*f.count > t.src.size {
+		return truncated(TIFF, "the values of tag %d are beyond its end", tag)
+	}
+	if kind == 1 || kind == 3 || kind == 4 {
+		t.fields[tag] = f
+	}
+	return nil
 }
 
 // at returns number i of a field.
@@ -199,14 +207,17 @@ func (l *tiffLayout) grid(rows int) {
 }
 
 func (l *tiffLayout) check(t *tiffFile) error {
-	for i := range int64(min(l.samples, 64)) {
-		bits, err := t.at(tiffBits, min(i, max(t.fields[tiffBits].count-1, 0)))
-		if _, has := t.fields[tiffBits]; has && (err != nil || int(bits) != l.bits) {
+	for i := range min(int64(l.samples), 64, t.fields[tiffBits].count) {
+		bits, err := t.at(tiffBits, i)
+		if err != nil {
+			return err
+		}
+		if int(bits) != l.bits {
 			return unsupported(TIFF, "its channels have different depths")
 		}
 	}
 	switch {
-	case l.samples < 1 || l.samples > 64 || l.tw < 1 || l.th < 1 || l.tw > MaxSide || l.th > MaxSide:
+	case l.samples < 1 || l.samples > 64 || l.tw < 1 || l.th < 1 || l.tw > MaxSide || l.th > MaxSide, l.tiled && (l.tw%16 != 0 || l.th%16 != 0):
 		return fmt.Errorf("%d samples a pixel in tiles of %dx%d", l.samples, l.tw, l.th)
 	case l.format == tiffFloat && l.bits != 32, l.format != tiffFloat && l.format != tiffUint:
 		return unsupported(TIFF, "its samples are of kind %d with %d bits", l.format, l.bits)
