@@ -122,3 +122,33 @@ type Prover interface {
 // Clock tells the time. Readings carry Go's monotonic clock, so that a jump of
 // the machine's clock moves no deadline.
 type Clock func() time.Time
+
+// References calls fn with each blob that the job refers to; for stores.
+func (j *Job) References(fn func(hash string) error) error { return references(j.Spec.Files, fn) }
+
+// References calls fn with each blob that the task refers to; for stores.
+func (t *Task) References(fn func(hash string) error) error {
+	for i := range t.Attempts {
+		if h := t.Attempts[i].Log; h != "" {
+			if err := fn(h); err != nil {
+				return err
+			}
+		}
+	}
+	return references(t.Outputs, fn)
+}
+
+func references(files []File, fn func(string) error) error {
+	for _, f := range files {
+		if err := fn(f.SHA256); err != nil {
+			return err
+		}
+		if f.Thumb == "" {
+			continue
+		}
+		if err := fn(f.Thumb); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,265 @@
+package farm
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"drover.farm/internal/sched"
+)
+
+// Explanation says why a job is where it is.
+type Explanation struct {
+	Job     int64
+	State   JobState
+	Summary string // one sentence
+	Steps   []StepExplanation
+	ETA     *ETA
+}
+
+// StepExplanation says why the tasks of a step wait.
+type StepExplanation struct {
+	Step    string
+	State   StepState
+	Waiting int64
+	Text    string // one sentence
+	Classes []WorkerClass
+	Failed  []string // errors of its failed tasks, each once, at most ten
+}
+
+// WorkerClass are workers that are refused, or would be taken, alike.
+type WorkerClass struct {
+	Workers int
+	Names   []string // at most five of them
+	Fits    bool     // only waiting is needed
+	Reasons []sched.Reason
+	Change  string // what would change it, in words
+}
+
+// ETA is when a job should be done if nothing changes, with a range.
+type ETA struct{ Likely, Earliest, Latest time.Duration }
+
+// Why explains a job.
+func (f *Farm) Why(ctx context.Context, id int64) (*Explanation, error) {
+	var out *Explanation
+	err := f.do(ctx, func(st *state) error {
+		j, err := st.job(id)
+		if err != nil {
+			return err
+		}
+		out = st.explain(j)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range out.Steps {
+		if out.Steps[i].Failed, err = f.errors(ctx, id, i); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// errors lists the different errors of a step's failed tasks.
+func (f *Farm) errors(ctx context.Context, job int64, step int) ([]string, error) {
+	rows, err := f.Tasks(ctx, TaskQuery{Job: job, Step: step, FromStep: step, States: []TaskState{TaskFailed}, Limit: 200})
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, t := range rows {
+		for _, a := range t.Attempts[min(t.Since, len(t.Attempts)):] {
+			if text := strings.TrimSpace(a.Error); text != "" && !slices.Contains(out, text) && len(out) < 10 {
+				out = append(out, text)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (st *state) explain(j *job) *Explanation {
+	out := &Explanation{Job: j.ID, State: j.State, ETA: st.eta(j)}
+	for _, s := range j.steps {
+		out.Steps = append(out.Steps, st.explainStep(j, s))
+	}
+	c := j.Counts()
+	switch {
+	case j.State == JobDone:
+		out.Summary = fmt.Sprintf("the job is done: all %d tasks", c.Total)
+	case j.State == JobFailed:
+		out.Summary = "the job failed: " + j.Reason
+	case j.State == JobCanceled:
+		out.Summary = "the job was canceled" + because(j.Reason)
+	case j.State == JobPaused:
+		out.Summary = fmt.Sprintf("the job is paused%s; \"drover job resume %d\" lets it go on", because(j.Reason), j.ID)
+	case st.values[ValueMaintenance] == "on":
+		out.Summary = "the farm is in maintenance: no work is handed out until \"drover maintenance off\""
+	case c.Waiting == 0:
+		out.Summary = fmt.Sprintf("nothing of it waits: %d tasks are running", c.Running)
+	default:
+		out.Summary = fmt.Sprintf("%d tasks wait, %d are running", c.Waiting, c.Running)
+		for _, s := range out.Steps {
+			if s.Waiting > 0 && s.State == StepReady {
+				out.Summary += ": " + s.Text
+				break
+			}
+		}
+	}
+	return out
+}
+
+func (st *state) explainStep(j *job, s *step) StepExplanation {
+	out := StepExplanation{Step: s.Name, State: s.State, Waiting: s.Counts().Waiting}
+	switch {
+	case s.State == StepBlocked:
+		var names []string
+		for _, d := range s.DependsOn {
+			if j.steps[d].State != StepDone {
+				names = append(names, j.steps[d].Name)
+			}
+		}
+		out.Text = "it waits until these steps are done: " + strings.Join(names, ", ")
+		return out
+	case s.State.Ended():
+		out.Text = fmt.Sprintf("it is %s", s.State)
+		return out
+	case out.Waiting == 0:
+		out.Text = "none of its tasks waits"
+		return out
+	}
+	out.Classes = st.classes(j, s)
+	out.Text = st.sum(s, out.Classes)
+	return out
+}
+
+// classes groups the farm's workers by what keeps them from the step.
+func (st *state) classes(j *job, s *step) []WorkerClass {
+	row := &sched.Step{Job: s.Job, Index: s.Index, Owner: j.Owner, Priority: j.Priority, Needs: s.Needs,
+		Takes: func(worker int64) bool { return st.takes(s, worker) }}
+	byKey := make(map[string]*WorkerClass)
+	for _, id := range slices.Sorted(maps.Keys(st.workers)) {
+		w := st.workers[id]
+		w.info.Closed = w.closed(st.now)
+		rs := st.queue.Explain(row, &w.info)
+		key := fmt.Sprint(rs)
+		c := byKey[key]
+		if c == nil {
+			c = &WorkerClass{Reasons: rs, Fits: !slices.ContainsFunc(rs, func(r sched.Reason) bool { return !r.Passing }), Change: changeFor(rs)}
+			byKey[key] = c
+		}
+		c.Workers++
+		if len(c.Names) < 5 {
+			c.Names = append(c.Names, w.Name)
+		}
+	}
+	out := make([]WorkerClass, 0, len(byKey))
+	for _, k := range slices.Sorted(maps.Keys(byKey)) {
+		out = append(out, *byKey[k])
+	}
+	slices.SortStableFunc(out, func(a, b WorkerClass) int { return cmp.Compare(b.Workers, a.Workers) })
+	return out
+}
+
+// sum says in one sentence what keeps a step's tasks waiting.
+func (st *state) sum(s *step, classes []WorkerClass) string {
+	fit, free, all := 0, 0, 0
+	for _, c := range classes {
+		all += c.Workers
+		if c.Fits {
+			fit += c.Workers
+		}
+		if len(c.Reasons) == 0 {
+			free += c.Workers
+		}
+	}
+	switch {
+	case all == 0:
+		return "the farm has no workers; start one with \"drover work\""
+	case fit == 0:
+		return fmt.Sprintf("none of the %d workers fits: %s", all, classes[0].Reasons[0])
+	case free > 0:
+		return fmt.Sprintf("%d workers that fit are free; tasks start as they ask", free)
+	}
+	higher, older := st.queue.Ahead(&sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Priority: s.job.Priority})
+	text := fmt.Sprintf("all %d workers that fit are busy", fit)
+	if higher > 0 {
+		text += fmt.Sprintf("; %d steps of a higher priority go first", higher)
+	}
+	if older > 0 {
+		text += fmt.Sprintf("; %d older steps of %s go first", older, s.job.Owner)
+	}
+	return text
+}
+
+// changeFor says what would let workers in that are refused for these reasons.
+func changeFor(rs []sched.Reason) string {
+	if len(rs) == 0 {
+		return ""
+	}
+	r := rs[0]
+	switch r.Code {
+	case "closed":
+		return "enable the worker (\"drover worker enable ID\"), start it, or wait for its hours"
+	case "door":
+		return "submit with --doors that name its door"
+	case "tags":
+		return fmt.Sprintf("give the worker the tag %s, or submit without it", r.Want)
+	case "owner", "job":
+		return "the worker's own rules would have to change"
+	case "amount", "attribute":
+		if strings.HasPrefix(r.Name, RendererAttribute("")) {
+			return fmt.Sprintf("install %s %s on the worker", strings.TrimPrefix(r.Name, RendererAttribute("")), strings.TrimPrefix(r.Want, "present"))
+		}
+		return "a worker that has it, or a job that asks for less"
+	case "limit":
+		return "wait until it is given back, or raise the limit (\"drover limit set\")"
+	case "busy":
+		return "wait until the worker's running tasks end"
+	case "avoided":
+		return "wait for another worker, or end those that fail"
+	}
+	return ""
+}
+
+// eta estimates when the job is done from the times of its finished tasks and
+// the number of tasks that run now.
+func (st *state) eta(j *job) *ETA {
+	if j.State != JobRunning {
+		return nil
+	}
+	var likely, best, worst float64
+	for _, s := range j.steps {
+		c := s.Counts()
+		left := float64(c.Waiting + c.Running)
+		if left == 0 {
+			continue
+		}
+		if s.Done == 0 || c.Running == 0 {
+			return nil // nothing to go by
+		}
+		rounds := left / float64(c.Running)
+		mean := s.Seconds / float64(s.Done)
+		likely += rounds * mean
+		best += rounds * s.Fastest
+		worst += rounds * s.Slowest
+	}
+	sec := func(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }
+	return &ETA{Likely: sec(likely), Earliest: sec((likely + best) / 2), Latest: sec((likely + worst) / 2)}
+}
+
+// Estimate returns when a job should be done, nil when that cannot be told.
+func (f *Farm) Estimate(ctx context.Context, id int64) (*ETA, error) {
+	var out *ETA
+	err := f.do(ctx, func(st *state) error {
+		if j := st.jobs[id]; j != nil {
+			out = st.eta(j)
+		}
+		return nil
+	})
+	return out, err
+}

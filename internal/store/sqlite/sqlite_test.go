@@ -1,0 +1,106 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"drover.farm/internal/farm"
+	"drover.farm/internal/store/sqlite"
+	"drover.farm/internal/store/storetest"
+)
+
+func open(t *testing.T, dir string) farm.Store {
+	t.Helper()
+	s, err := sqlite.Open(context.Background(), filepath.Join(dir, "farm.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, open)
+}
+
+func TestOpenTwiceNamesTheOther(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := open(t, dir)
+	_, err := sqlite.Open(t.Context(), filepath.Join(dir, "farm.db"))
+	if farm.CodeOf(err) != farm.Conflict || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
+		t.Errorf("the second open says %v, want a conflict that names process %d", err, os.Getpid())
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir).Close()
+}
+
+func TestOpenRefusesANewerDatabase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	open(t, dir).Close()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "farm.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	_, err = sqlite.Open(t.Context(), filepath.Join(dir, "farm.db"))
+	if farm.CodeOf(err) != farm.Conflict || !strings.Contains(err.Error(), "newer Drover") {
+		t.Errorf("a newer database is answered with %v", err)
+	}
+}
+
+func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "farm.db")
+	if err := os.WriteFile(path, []byte(strings.Repeat("not a database ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := sqlite.Open(t.Context(), path)
+	if err == nil || !strings.Contains(err.Error(), "no database or is damaged") {
+		t.Errorf("rubbish is answered with %v", err)
+	}
+}
+
+func TestBackupIsWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := sqlite.Open(t.Context(), filepath.Join(dir, "farm.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	epoch, err := s.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(t.Context(), &farm.Batch{Epoch: epoch, Values: map[string]string{"a": "b"}}); err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(dir, "copy.db")
+	if err := s.Backup(t.Context(), copied); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Backup(t.Context(), copied); farm.CodeOf(err) != farm.Conflict {
+		t.Errorf("a second backup to the same file: %v, want a conflict", err)
+	}
+	other, err := sqlite.Open(t.Context(), copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	snap, err := other.Load(t.Context())
+	if err != nil || snap.Values["a"] != "b" {
+		t.Errorf("the copy holds %v, %v", snap, err)
+	}
+}
