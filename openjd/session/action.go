@@ -131,6 +131,7 @@ func (s *Session) command(def *openjd.Action, symbols openjd.Symbols, id string)
 		}
 	}
 	vars := newVariables(s.cfg.Env)
+	vars.put(workVar, s.work)
 	s.mu.Lock()
 	for _, e := range s.entered {
 		vars.apply(e.layer)

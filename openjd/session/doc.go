@@ -18,5 +18,6 @@
 // killed with it.
 //
 // Every process of a session finds DROVER_SESSION_ID and DROVER_ACTION_ID in its
-// environment; they tell which processes belong to what, also after a restart.
+// environment, which tell which processes belong to what, also after a restart,
+// and the working directory in OPENJD_SESSION_WORKING_DIR.
 package session

@@ -17,6 +17,9 @@ const (
 	actionVar  = "DROVER_ACTION_ID"
 )
 
+// workVar holds the working directory, for programs that no template tells it.
+const workVar = "OPENJD_SESSION_WORKING_DIR"
+
 // maxVariables bounds how many variables an environment may set by its output.
 const maxVariables = 4096
 

@@ -38,7 +38,7 @@ func helper(what string, args []string) {
 		// Ignores the polite signals for good.
 		signal.Ignore(os.Interrupt, syscall.SIGTERM)
 		fmt.Println("deaf", os.Getpid())
-		select {}
+		time.Sleep(time.Hour)
 	case "session":
 		// Runs a task until it is killed.
 		helperSession(args[0])

@@ -89,6 +89,7 @@ func RunJob(ctx context.Context, job *openjd.Job, o RunOptions) (*RunSummary, er
 	if err != nil {
 		return r.sum, fmt.Errorf("run job %q: %w", job.Name, err)
 	}
+	r.s.say(slog.LevelInfo, "Job: %s", job.Name)
 	exitCtx, cancel := exitContext(ctx, o.ExitTime)
 	defer cancel()
 	err = r.run(ctx, exitCtx, steps)

@@ -138,7 +138,7 @@ func (b *bench) wantDead(pids ...int) {
 	}
 }
 
-func fs(s string) openjd.FormatString {
+func format(s string) openjd.FormatString {
 	f, err := openjd.ParseFormatString(s)
 	if err != nil {
 		panic(err)
@@ -148,9 +148,9 @@ func fs(s string) openjd.FormatString {
 
 // act is an action that is terminated at once when canceled.
 func act(command string, args ...string) *openjd.Action {
-	a := &openjd.Action{Command: fs(command), Cancelation: openjd.Cancelation{Mode: openjd.CancelTerminate}}
+	a := &openjd.Action{Command: format(command), Cancelation: openjd.Cancelation{Mode: openjd.CancelTerminate}}
 	for _, arg := range args {
-		a.Args = append(a.Args, fs(arg))
+		a.Args = append(a.Args, format(arg))
 	}
 	return a
 }
@@ -300,14 +300,22 @@ func TestCancelKillsTheTree(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	exe, _ := os.Executable()
-	r := b.cancelAfter(sh(`echo "root $$"
-		sh -c 'echo "child $$"; sleep 1000 & echo "grandchild $!"; wait' &
-		`+exe+` helper detach "escapee"
-		echo "openjd_status: x"; echo ready; wait`), "ready")
-	if r.State != Canceled || r.Err == nil || !errors.Is(r.Err, context.Canceled) && !strings.Contains(r.Err.Error(), "canceled") {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan Result, 1)
+	go func() {
+		done <- b.Run(ctx, step(sh(`echo "root $$"
+			sh -c 'echo "child $$"; sleep 1000 & echo "grandchild $!"; wait' &
+			`+exe+` helper detach "escapee"
+			wait`)), nil, Callbacks{})
+	}()
+	pids := []int{b.awaitPid("root "), b.awaitPid("child "), b.awaitPid("grandchild "), b.awaitPid("escapee ")}
+	cancel()
+	r := b.result(done)
+	if r.State != Canceled || r.Err == nil || r.Signal != "SIGKILL" {
 		t.Errorf("got %+v", r)
 	}
-	b.wantDead(b.awaitPid("root "), b.awaitPid("child "), b.awaitPid("grandchild "), b.awaitPid("escapee "))
+	b.wantDead(pids...)
 	if !b.Ended() {
 		t.Error("the session goes on")
 	}
@@ -425,7 +433,7 @@ func TestBackgroundProcessIsNotAwaited(t *testing.T) {
 	b := newBench(t, nil)
 	b.mustEnter(env("server", sh(`
 		sh -c 'echo "server $$"; i=0; while :; do i=$((i+1)); echo "beat $i"; sleep 0.05; done' &
-		echo "openjd_env: SERVER=up"; printf unfinished`), sh(`kill -0 $PID && echo still there`)))
+		echo "openjd_env: SERVER=up"`), sh("exit 1")))
 	pid := b.awaitPid("server ")
 	b.mustRun(sh("echo task 1"))
 	if !alive(pid) {
@@ -450,6 +458,15 @@ func TestBackgroundProcessIsNotAwaited(t *testing.T) {
 		t.Errorf("the failed onExit is not reported: %v", err)
 	}
 	b.wantDead(pid)
+}
+
+func TestUnfinishedLineBeforeABackgroundProcess(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.mustRun(sh(`sleep 1000 & printf unfinished`))
+	if diff := cmp.Diff([]string{"unfinished"}, b.output()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestFailedActionTakesItsProcessesAlong(t *testing.T) {
@@ -556,9 +573,9 @@ func TestVariablesOfEnvironments(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Env = append(os.Environ(), "BASE=base", "GONE=gone") })
 	outer := env("outer", sh(`echo "enter $BASE $OUT"; echo "openjd_env: DYN=one"; echo "openjd_unset_env: GONE"
 		echo "openjd_env: BOTH=x"; echo "openjd_unset_env: BOTH"; echo "openjd_env: BOTH=y"
-		echo 'openjd_env: "MULTI=a\nb"'`), sh(`echo "exit outer $DYN $OUT"`))
-	outer.Variables = []openjd.Variable{{Name: "OUT", Value: fs("{{Session.WorkingDirectory}}/x")}}
-	inner := &openjd.Environment{Name: "inner", Variables: []openjd.Variable{{Name: "DYN", Value: fs("two")}, {Name: "GONE", Value: fs("back")}}}
+		printf '%s\n' 'openjd_env: "MULTI=a\nb"'`), sh(`echo "exit outer $DYN $OUT"`))
+	outer.Variables = []openjd.Variable{{Name: "OUT", Value: format("{{Session.WorkingDirectory}}/x")}}
+	inner := &openjd.Environment{Name: "inner", Variables: []openjd.Variable{{Name: "DYN", Value: format("two")}, {Name: "GONE", Value: format("back")}}}
 	show := sh(`echo "DYN=$DYN GONE=${GONE-unset} BOTH=${BOTH-unset} BASE=$BASE MULTI=$(echo "$MULTI" | wc -l)"`)
 	b.mustEnter(outer)
 	b.mustRun(show)
@@ -728,9 +745,9 @@ func TestEmbeddedFiles(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	files := []openjd.EmbeddedFile{
-		{Name: "Run", Filename: "run.sh", Runnable: true, Data: fs("#!/bin/sh\necho \"frame {{Task.Param.Frame}} $(basename {{Task.File.Text}})\"\ncat {{Task.File.Text}}; echo changed >> {{Task.File.Text}}\n")},
-		{Name: "Text", Filename: "text", Data: fs("in {{Session.WorkingDirectory}}\n")},
-		{Name: "CRLF", EndOfLine: openjd.EndOfLineCRLF, Data: fs("a\nb\r\n")},
+		{Name: "Run", Filename: "run.sh", Runnable: true, Data: format("#!/bin/sh\necho \"frame {{Task.Param.Frame}} $(basename {{Task.File.Text}})\"\ncat {{Task.File.Text}}; echo changed >> {{Task.File.Text}}\n")},
+		{Name: "Text", Filename: "text", Data: format("in {{Session.WorkingDirectory}}\n")},
+		{Name: "CRLF", EndOfLine: openjd.EndOfLineCRLF, Data: format("a\nb\r\n")},
 	}
 	s := step(sh(`{{Task.File.Run}}; ls -l "{{Task.File.Run}}" "{{Task.File.Text}}" | cut -c1-10; od -An -c {{Task.File.CRLF}} | tr -d ' '`), files...)
 	for _, frame := range []string{"1", "2"} {
@@ -757,7 +774,7 @@ func TestFilesOfEnvironmentsStay(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	e := env("e", sh("cat {{Env.File.Text}}; echo 'openjd_env: TEXT={{Env.File.Text}}'"), sh("cat {{Env.File.Text}}"))
-	e.Script.EmbeddedFiles = []openjd.EmbeddedFile{{Name: "Text", Data: fs("text of env\n")}}
+	e.Script.EmbeddedFiles = []openjd.EmbeddedFile{{Name: "Text", Data: format("text of env\n")}}
 	b.mustEnter(e)
 	b.mustRun(sh(`cat "$TEXT"; echo spoilt > "$TEXT"`))
 	if err := b.Exit(context.Background(), e); err != nil {
