@@ -19,5 +19,8 @@
 //
 // Every process of a session finds DROVER_SESSION_ID and DROVER_ACTION_ID in its
 // environment, which tell which processes belong to what, also after a restart,
-// and the working directory in OPENJD_SESSION_WORKING_DIR.
+// and the working directory in OPENJD_SESSION_WORKING_DIR. A process that has left
+// its parents and that environment behind is known as the session's only while
+// the program has no other session: then every detached child of the program that
+// started after the session's first action is taken for one.
 package session

@@ -111,6 +111,9 @@ func New(cfg Config) (*Session, error) {
 	s := &Session{cfg: cfg, id: newID(), stream: newStreams(), scripts: map[*openjd.Script]*fileSet{}}
 	s.idle = sync.NewCond(&s.mu)
 	if err := s.makeDir(); err != nil {
+		if s.state != nil {
+			s.state.close()
+		}
 		if s.root != "" {
 			os.RemoveAll(s.root)
 		}
@@ -136,6 +139,9 @@ func (s *Session) makeDir() error {
 	if s.root, err = os.MkdirTemp(parent, dirPrefix); err != nil {
 		return err
 	}
+	if s.state, err = createState(s.root, s.id); err != nil {
+		return err
+	}
 	s.work = filepath.Join(s.root, workName)
 	if err := os.Mkdir(s.work, 0o700); err != nil {
 		return err
@@ -148,13 +154,8 @@ func (s *Session) makeDir() error {
 	s.symbols[openjd.SymbolWorkingDirectory] = s.work
 	s.symbols[openjd.SymbolHasPathMappingRules] = fmt.Sprint(len(s.cfg.Rules) > 0)
 	s.symbols[openjd.SymbolPathMappingRulesFile] = rules
-	if s.all, err = newGroup(sessionVar+"="+s.id, func() bool { return sessions.Load() == 1 }); err != nil {
-		return err
-	}
-	if s.state, err = createState(s.root, s.id); err != nil {
-		return err
-	}
-	return nil
+	s.all, err = newGroup(sessionVar+"="+s.id, func() bool { return sessions.Load() == 1 })
+	return err
 }
 
 // newID makes a name that nobody can guess.

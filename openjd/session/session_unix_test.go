@@ -979,6 +979,22 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+func TestSweepSparesLockedSessions(t *testing.T) {
+	t.Parallel()
+	// As a program in another container sees it: the owner's number says nothing,
+	// but the lock is held.
+	b := newBench(t, nil)
+	root := filepath.Dir(b.Dir())
+	state := fmt.Sprintf("{\"session\":%q,\"owner\":{\"pid\":%d,\"start\":1},\"boot\":%q}\n", b.ID(), os.Getpid(), bootID())
+	if err := os.WriteFile(filepath.Join(root, stateName), []byte(state), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Sweep(filepath.Dir(root)); err != nil {
+		t.Fatal(err)
+	}
+	b.mustRun(sh("pwd"))
+}
+
 func TestSweepSparesOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -996,10 +1012,24 @@ func TestSweepSparesOthers(t *testing.T) {
 		t.Fatal("no start time")
 	}
 	old := filepath.Join(dir, dirPrefix+"old")
+	unborn := filepath.Join(dir, dirPrefix+"unborn")
 	fresh := filepath.Join(dir, dirPrefix+"fresh")
-	other := filepath.Join(dir, "not-a-session")
-	for _, d := range []string{old, fresh, other} {
+	foreign := filepath.Join(dir, dirPrefix+"foreign")
+	other := filepath.Join(dir, "other")
+	for _, d := range []string{old, unborn, fresh, foreign, other} {
 		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(foreign, "thesis.txt"), []byte("years of work"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(unborn, stateName), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	past := time.Now().Add(-time.Hour)
+	for _, d := range []string{unborn, foreign} {
+		if err := os.Chtimes(d, past, past); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -1014,10 +1044,12 @@ func TestSweepSparesOthers(t *testing.T) {
 	if unix.Kill(innocent.Process.Pid, 0) != nil || !alive(innocent.Process.Pid) {
 		t.Error("a process that only has the number was killed")
 	}
-	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
-		t.Error("the dead session's directory is still there")
+	for _, d := range []string{old, unborn} {
+		if _, err := os.Stat(d); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there", d)
+		}
 	}
-	for _, d := range []string{fresh, other} {
+	for _, d := range []string{fresh, foreign, other} {
 		if _, err := os.Stat(d); err != nil {
 			t.Errorf("removed: %v", err)
 		}

@@ -14,7 +14,7 @@ import (
 
 const (
 	// dirPrefix begins the names of session directories.
-	dirPrefix = "session-"
+	dirPrefix = "openjd-session-"
 	// stateName is the file in a session directory by which Sweep knows whose it
 	// is: a header, then a line for each process started.
 	stateName = "state.jsonl"
@@ -52,6 +52,10 @@ func createState(dir, id string) (*stateFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create the session's state file: %w", err)
 	}
+	if !lockFile(f) {
+		f.Close()
+		return nil, fmt.Errorf("lock the session's state file %s: it is locked already, or the file system has no locks", f.Name())
+	}
 	s := &stateFile{f: f}
 	if err := s.add(stateHeader{Session: id, Owner: owner, Boot: bootID()}); err != nil {
 		f.Close()
@@ -75,18 +79,27 @@ func (s *stateFile) add(v any) error {
 
 func (s *stateFile) close() { s.f.Close() }
 
-// readState reads the state file of a session directory. A last line that was cut
-// short is left out.
+// errLive means that the program that made a session still runs.
+var errLive = errors.New("the session's program runs")
+
+// readState reads the state file of a session directory, unless its program still
+// runs. A last line that was cut short is left out.
 func readState(dir string) (stateHeader, []procID, error) {
 	var head stateHeader
-	f, err := os.Open(filepath.Join(dir, stateName))
+	f, err := os.OpenFile(filepath.Join(dir, stateName), os.O_RDWR, 0)
 	if err != nil {
 		return head, nil, err
 	}
 	defer f.Close()
+	if !lockFile(f) {
+		return head, nil, errLive
+	}
 	lines := bufio.NewScanner(io.LimitReader(f, maxState))
 	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &head) != nil || head.Session == "" {
 		return head, nil, fmt.Errorf("%s does not begin with the state of a session", f.Name())
+	}
+	if head.ownerLives() {
+		return head, nil, errLive
 	}
 	var procs []procID
 	for lines.Scan() {
@@ -98,7 +111,8 @@ func readState(dir string) (stateHeader, []procID, error) {
 	return head, procs, nil
 }
 
-// ownerLives reports whether the program that made the session still runs.
+// ownerLives reports whether the process that made the session is there, besides
+// holding the lock, for file systems that do not keep locks.
 func (h stateHeader) ownerLives() bool {
 	if h.Boot != bootID() {
 		return false
@@ -111,7 +125,8 @@ func (h stateHeader) ownerLives() bool {
 // without closing them, and kills the processes that they left running: those
 // that carry the session's mark, and those of its state file that still are the
 // ones that were started. Sessions of live programs are left alone. It is meant
-// for the start of a worker; a parent that does not exist is swept.
+// for the start of a worker; a parent that does not exist is swept. What is no
+// session's directory is not touched.
 func Sweep(parent string) error {
 	entries, err := os.ReadDir(parent)
 	if errors.Is(err, os.ErrNotExist) {
@@ -134,21 +149,31 @@ func Sweep(parent string) error {
 
 func sweepOne(dir string) error {
 	head, procs, err := readState(dir)
-	if err != nil {
-		info, statErr := os.Stat(dir)
-		if statErr != nil || time.Since(info.ModTime()) < youngDir {
-			return nil
-		}
-		return removeTree(dir)
-	}
-	if head.ownerLives() {
+	if errors.Is(err, errLive) {
 		return nil
+	}
+	if err != nil {
+		return sweepUnborn(dir)
 	}
 	var killErr error
 	if head.Boot == bootID() {
 		killErr = killLeft(head.Session, procs)
 	}
 	return errors.Join(killErr, removeTree(dir))
+}
+
+// sweepUnborn removes a directory that holds nothing but the beginnings of a
+// session. Anything else that merely bears such a name is somebody else's.
+func sweepUnborn(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || time.Since(info.ModTime()) < youngDir {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) > 1 || len(entries) == 1 && entries[0].Name() != stateName {
+		return nil
+	}
+	return removeTree(dir)
 }
 
 // killLeft kills what a session of another program has left running.
