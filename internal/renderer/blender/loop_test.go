@@ -1,0 +1,627 @@
+package blender
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"image/png"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"drover.farm/internal/renderer"
+	"github.com/google/go-cmp/cmp"
+)
+
+// smallScene makes a scene that renders in a moment, or, with samples, in as
+// long as one likes.
+const smallScene = `
+import bpy, sys
+path, samples = sys.argv[sys.argv.index('--') + 1:][:2]
+s = bpy.context.scene
+r = s.render
+r.engine = 'CYCLES'
+s.cycles.samples, s.cycles.use_denoising, s.cycles.use_adaptive_sampling = int(samples), False, False
+r.resolution_x, r.resolution_y, r.resolution_percentage = 64, 36, 100
+r.filepath = '/nowhere/must/not/be/written_'
+bpy.data.objects['Cube'].keyframe_insert('location', frame=1)
+bpy.data.objects['Cube'].location.x = 3
+bpy.data.objects['Cube'].keyframe_insert('location', frame=20)
+bpy.ops.wm.save_as_mainfile(filepath=path)
+`
+
+type session struct {
+	t     testing.TB
+	dir   string
+	scene string
+	out   string
+	open  OpenOptions
+	log   bytes.Buffer
+}
+
+// newSession saves a scene by script and opens it.
+func newSession(t testing.TB, script string, args ...string) *session {
+	t.Helper()
+	s := prepareSession(t, script, args...)
+	if err := s.start(); err != nil {
+		t.Fatalf("%v\n%s", err, s.log.String())
+	}
+	return s
+}
+
+func prepareSession(t testing.TB, script string, args ...string) *session {
+	t.Helper()
+	s := &session{t: t, dir: filepath.Join(t.TempDir(), "state"), out: filepath.Join(t.TempDir(), "out")}
+	s.scene = filepath.Join(t.TempDir(), "scene.blend")
+	runBlender(t, script, append([]string{s.scene}, args...)...)
+	s.open = OpenOptions{Dir: s.dir, Scene: s.scene, Blender: realBlender(t), Serve: serveArgs(t), Watch: os.Getpid()}
+	t.Cleanup(func() {
+		pid := s.supervisor()
+		if err := Close(context.Background(), s.dir); err != nil {
+			t.Error(err)
+		}
+		if pid > 0 {
+			gone(t, pid)
+		}
+	})
+	return s
+}
+
+func (s *session) start() error { return Open(s.t.Context(), s.open, &s.log) }
+
+func (s *session) supervisor() int {
+	var st state
+	data, err := os.ReadFile(filepath.Join(s.dir, stateName))
+	if err != nil || json.Unmarshal(data, &st) != nil {
+		return 0
+	}
+	return st.PID
+}
+
+func (s *session) options(frame int64) FrameOptions {
+	return FrameOptions{Dir: s.dir, Frame: frame, Output: s.out, Name: "f_####", Serve: serveArgs(s.t)}
+}
+
+func (s *session) frame(o FrameOptions) (*FrameResult, string, error) {
+	var log bytes.Buffer
+	r, err := Frame(s.t.Context(), o, &log)
+	return r, log.String(), err
+}
+
+func (s *session) must(o FrameOptions) (*FrameResult, string) {
+	s.t.Helper()
+	r, log, err := s.frame(o)
+	if err != nil {
+		s.t.Fatalf("frame %d: %v\n%s", o.Frame, err, log)
+	}
+	return r, log
+}
+
+// blenderPID asks for the process id of the session's Blender.
+func (s *session) blenderPID() int {
+	s.t.Helper()
+	end, err := ask(s.t.Context(), s.dir, request{Verb: "load"}, func(string) error { return nil })
+	if err != nil || !end.OK || end.PID == 0 {
+		s.t.Fatalf("no Blender: %v %v", end, err)
+	}
+	return end.PID
+}
+
+// gone waits until a process has ended.
+func gone(t testing.TB, pid int) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for running(pid) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d still runs", pid)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// running is false for a process that has ended but was not yet waited for.
+func running(pid int) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, after, _ := bytes.Cut(data, []byte(") "))
+	return len(after) > 0 && after[0] != 'Z'
+}
+
+// awaiter lets a test wait for a text in a log.
+type awaiter struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	want string
+	seen chan struct{}
+	once sync.Once
+}
+
+func newAwaiter(want string) *awaiter { return &awaiter{want: want, seen: make(chan struct{})} }
+
+func (a *awaiter) Write(b []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.buf.Write(b)
+	if strings.Contains(a.buf.String(), a.want) {
+		a.once.Do(func() { close(a.seen) })
+	}
+	return len(b), nil
+}
+
+func (a *awaiter) String() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.buf.String()
+}
+
+func pixels(t testing.TB, path string) (w, h int, data []byte) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := img.Bounds()
+	for y := range b.Dy() {
+		for x := range b.Dx() {
+			r, g, bl, _ := img.At(x, y).RGBA()
+			data = append(data, byte(r>>8), byte(g>>8), byte(bl>>8))
+		}
+	}
+	return b.Dx(), b.Dy(), data
+}
+
+func names(t testing.TB, dir string) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			out = append(out, strings.TrimPrefix(p, dir+"/"))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestFramesAreThoseOfBlender(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, smallScene, "4")
+	pid := s.blenderPID()
+	for _, n := range []int64{1, 20, 2} {
+		r, log := s.must(s.options(n))
+		if want := []string{renderer.FrameName("f_####", n) + ".png"}; !slices.Equal(r.Files, want) {
+			t.Errorf("files %v, want %v", r.Files, want)
+		}
+		for _, text := range []string{"Fra:" + strconv.FormatInt(n, 10), "Saved: ", "openjd_progress: 100\n", "openjd_status: frame "} {
+			if !strings.Contains(log, text) {
+				t.Errorf("the log of frame %d has no %q:\n%s", n, text, log)
+			}
+		}
+	}
+	if now := s.blenderPID(); now != pid {
+		t.Errorf("Blender was started again: %d, then %d", pid, now)
+	}
+	plain := t.TempDir()
+	cmd := exec.Command(realBlender(t), "-b", s.scene, "-o", filepath.Join(plain, "f_####"), "-F", "PNG", "-f", "1,2,20")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(names(t, plain), names(t, s.out)); diff != "" {
+		t.Fatal(diff)
+	}
+	for _, n := range names(t, plain) {
+		_, _, want := pixels(t, filepath.Join(plain, n))
+		_, _, got := pixels(t, filepath.Join(s.out, n))
+		if !bytes.Equal(want, got) {
+			t.Errorf("%s differs from what Blender alone renders", n)
+		}
+	}
+}
+
+func TestFrameSettings(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, smallScene, "1")
+	for format, ext := range map[string]string{"JPEG": ".jpg", "OPEN_EXR": ".exr", "TIFF": ".tif", "TARGA": ".tga", "BMP": ".bmp", "HDR": ".hdr"} {
+		o := s.options(3)
+		o.Format, o.Name = format, "as_"+format
+		r, _ := s.must(o)
+		if want := []string{"as_" + format + "0003" + ext}; !slices.Equal(r.Files, want) {
+			t.Errorf("%s: %v, want %v", format, r.Files, want)
+		}
+		if Extension(format) != ext {
+			t.Errorf("Extension(%s) = %s, want %s", format, Extension(format), ext)
+		}
+	}
+	o := s.options(4)
+	o.Format, o.Width, o.Samples, o.Device, o.Camera, o.Scene = "PNG", 32, 2, "CPU", "Camera", "Scene"
+	r, log := s.must(o)
+	if w, h, _ := pixels(t, filepath.Join(s.out, r.Files[0])); w != 32 || h != 18 {
+		t.Errorf("got %dx%d, want 32x18", w, h)
+	}
+	if !strings.Contains(log, "/2") {
+		t.Errorf("no 2 samples in\n%s", log)
+	}
+}
+
+func TestFrameFaults(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, smallScene+"\ns.camera = None\nbpy.ops.wm.save_as_mainfile(filepath=path)\n", "1")
+	for name, c := range map[string]struct {
+		change func(*FrameOptions)
+		party  renderer.Party
+		says   string
+	}{
+		"no camera":      {func(*FrameOptions) {}, renderer.JobFault, "camera"},
+		"unknown camera": {func(o *FrameOptions) { o.Camera = "Nobody" }, renderer.JobFault, "'Nobody'; it has 'Camera'"},
+		"unknown scene":  {func(o *FrameOptions) { o.Scene = "None" }, renderer.JobFault, "it has 'Scene'"},
+		"unknown engine": {func(o *FrameOptions) { o.Engine = "POVRAY" }, renderer.WorkerFault, "no render engine POVRAY"},
+		"no GPU":         {func(o *FrameOptions) { o.Device = "OPTIX" }, renderer.WorkerFault, "OPTIX"},
+		"bad name":       {func(o *FrameOptions) { o.Name = "../x" }, renderer.JobFault, "output name"},
+		"no output":      {func(o *FrameOptions) { o.Output = "/dev/null/x" }, renderer.WorkerFault, "output folder"},
+	} {
+		o := s.options(1)
+		c.change(&o)
+		_, log, err := s.frame(o)
+		var f *renderer.Fault
+		if !errors.As(err, &f) || f.Party != c.party || !strings.Contains(f.Message, c.says) {
+			t.Errorf("%s: got %v, want a fault of the %s with %q\n%s", name, err, c.party, c.says, log)
+		}
+	}
+	if left := names(t, s.out); len(left) != 0 {
+		t.Errorf("failed frames left %v", left)
+	}
+	o := s.options(1)
+	o.Camera = "Camera"
+	s.must(o) // the same Blender still renders
+}
+
+func TestCrashCostsOneFrame(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, smallScene, "1000000")
+	pid := s.blenderPID()
+	log := newAwaiter("Sample ")
+	go func() {
+		<-log.seen
+		syscall.Kill(pid, syscall.SIGSEGV)
+	}()
+	_, err := Frame(t.Context(), s.options(1), log)
+	var f *renderer.Fault
+	if !errors.As(err, &f) || f.Party != renderer.JobFault || !strings.Contains(f.Message, "segmentation fault") {
+		t.Errorf("got %v\n%s", err, log)
+	}
+	o := s.options(2)
+	o.Samples = 1
+	s.must(o)
+	if now := s.blenderPID(); now == pid {
+		t.Error("the same Blender after a crash")
+	}
+	if diff := cmp.Diff([]string{"f_0002.png"}, names(t, s.out)); diff != "" {
+		t.Error(diff)
+	}
+	second := s.blenderPID()
+	killed := newAwaiter("Sample ")
+	go func() {
+		<-killed.seen
+		syscall.Kill(second, syscall.SIGKILL)
+	}()
+	_, err = Frame(t.Context(), s.options(3), killed)
+	if !errors.As(err, &f) || f.Party != renderer.WorkerFault || !strings.Contains(f.Message, "SIGKILL") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCancelStopsBlender(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, smallScene, "1000000")
+	pid := s.blenderPID()
+	log := newAwaiter("Sample ")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-log.seen
+		cancel()
+	}()
+	_, err := Frame(ctx, s.options(1), log)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if running(pid) {
+		t.Error("Blender still runs after the cancel was answered")
+	}
+	o := s.options(2)
+	o.Samples = 1
+	s.must(o)
+	if diff := cmp.Diff([]string{"f_0002.png"}, names(t, s.out)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestCommands drives the commands as a session does, as processes.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	s := prepareSession(t, smallScene, "1000000")
+	folder := t.TempDir()
+	s.dir = stateDir(folder)
+	run := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(serveArgs(t)[0], args...)
+		cmd.Env = append(os.Environ(), EnvSessionPID+"="+strconv.Itoa(os.Getpid()))
+		return cmd
+	}
+	// The second process of this kind in use is the serving one, which the
+	// commands start as a session's own binary would.
+	os.Setenv("DROVER_TEST_UNUSED", "")
+	out, err := run("open", "--session="+folder, "--scene="+s.scene, "--autoexec=false").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err = run("frame", "--session="+folder, "--frame=-2", "--output="+s.out, "--name=x_###", "--samples=1", "--format=").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff([]string{"x_-002.png"}, names(t, s.out)); diff != "" {
+		t.Error(diff)
+	}
+	out, err = run("frame", "--session="+folder, "--frame=1", "--output="+s.out, "--camera=Nobody").CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != renderer.ExitJob || !bytes.Contains(out, []byte("openjd_fail: the file has no camera 'Nobody'")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	out, err = run("frame", "--session="+folder, "--frame=1", "--output="+s.out, "--engine=POVRAY").CombinedOutput()
+	if !errors.As(err, &exit) || exit.ExitCode() != renderer.ExitWorker || !bytes.Contains(out, []byte("openjd_fail: this worker is at fault")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	pid, supervisor := s.blenderPID(), s.supervisor()
+	long := run("frame", "--session="+folder, "--frame=5", "--output="+s.out)
+	log := newAwaiter("Sample ")
+	long.Stdout, long.Stderr = log, log
+	if err := long.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-log.seen
+	if err := long.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := long.Wait(); !errors.As(err, &exit) || !strings.Contains(log.String(), "canceled") {
+		t.Errorf("%v\n%s", err, log)
+	}
+	if running(pid) {
+		t.Error("Blender still runs after SIGTERM was answered")
+	}
+	if out, err := run("close", "--session="+folder).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	gone(t, supervisor)
+}
+
+func TestKilledFrameCommandStopsBlender(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, smallScene, "1000000")
+	pid := s.blenderPID()
+	cmd := exec.Command(serveArgs(t)[0], "frame", "--session="+filepath.Dir(s.dir), "--frame=1", "--output="+s.out)
+	if err := os.Rename(s.dir, s.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(s.dir, stateDir(filepath.Dir(s.dir))); err != nil {
+		t.Fatal(err)
+	}
+	log := newAwaiter("Sample ")
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-log.seen
+	cmd.Process.Kill()
+	cmd.Wait()
+	gone(t, pid)
+}
+
+func TestBlenderDiesWithItsSession(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(s *session, watched *exec.Cmd){
+		"supervisor killed": func(s *session, _ *exec.Cmd) { syscall.Kill(s.supervisor(), syscall.SIGKILL) },
+		"folder removed":    func(s *session, _ *exec.Cmd) { os.RemoveAll(s.dir) },
+		"watched process":   func(_ *session, w *exec.Cmd) { w.Process.Kill(); w.Wait() },
+		"told to end":       func(s *session, _ *exec.Cmd) { syscall.Kill(s.supervisor(), syscall.SIGTERM) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := prepareSession(t, smallScene, "1000000")
+			watched := exec.Command("sleep", "600")
+			if err := watched.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { watched.Process.Kill(); watched.Wait() })
+			s.open.Watch = watched.Process.Pid
+			if err := s.start(); err != nil {
+				t.Fatal(err)
+			}
+			pid, supervisor := s.blenderPID(), s.supervisor()
+			log := newAwaiter("Sample ")
+			done := make(chan error, 1)
+			go func() {
+				o := s.options(1)
+				o.Serve = []string{"false"}
+				_, err := Frame(t.Context(), o, log)
+				done <- err
+			}()
+			<-log.seen
+			end(s, watched)
+			gone(t, pid)
+			gone(t, supervisor)
+			if err := <-done; err == nil {
+				t.Error("a frame was rendered by a session that ended")
+			}
+		})
+	}
+}
+
+func TestIdleSupervisorEnds(t *testing.T) {
+	t.Parallel()
+	s := prepareSession(t, smallScene, "1")
+	s.open.Idle = time.Second
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	pid, supervisor := s.blenderPID(), s.supervisor()
+	gone(t, supervisor)
+	gone(t, pid)
+	_, log := s.must(s.options(1)) // a new supervisor takes over
+	if !strings.Contains(log, "started anew") {
+		t.Errorf("the log does not say so:\n%s", log)
+	}
+}
+
+func TestScriptsRunOnlyWhenAllowed(t *testing.T) {
+	t.Parallel()
+	const script = smallScene + `
+t = bpy.data.texts.new('run.py')
+t.use_module = True
+t.write("import bpy\nprint('SCRIPT RAN')\nopen(bpy.data.filepath + '.ran', 'w')\nprint('openjd_env: PATH=/evil')\n")
+bpy.ops.wm.save_as_mainfile(filepath=path)
+`
+	s := newSession(t, script, "1")
+	if _, err := os.Stat(s.scene + ".ran"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a script in the scene ran: %v", err)
+	}
+	allowed := prepareSession(t, script, "1")
+	allowed.open.Autoexec = true
+	if err := allowed.start(); err != nil {
+		t.Fatal(err)
+	}
+	if log := allowed.log.String(); !strings.Contains(log, "SCRIPT RAN") || !strings.Contains(log, "\n openjd_env:") {
+		t.Errorf("no script ran, or it gave a directive:\n%s", log)
+	}
+}
+
+func TestOutputNodesStayInTheOutputFolder(t *testing.T) {
+	t.Parallel()
+	outside := t.TempDir()
+	s := newSession(t, smallScene+`
+s.use_nodes = True
+tree = s.node_tree
+layers = next(n for n in tree.nodes if n.type == 'R_LAYERS')
+for name, base, slot in (('Depth', sys.argv[-1], '../../up_'), ('Depth', sys.argv[-1], '/abs/x_'), ('Multi', sys.argv[-1] + '/multi', '')):
+    n = tree.nodes.new('CompositorNodeOutputFile')
+    n.label = name
+    n.base_path = base
+    if slot:
+        n.file_slots[0].path = slot
+    else:
+        n.format.file_format = 'OPEN_EXR_MULTILAYER'
+    tree.links.new(layers.outputs['Image'], n.inputs[0])
+bpy.ops.wm.save_as_mainfile(filepath=path)
+`, "1", outside)
+	r, log := s.must(s.options(7))
+	want := []string{"Depth/up_0007.png", "Depth_/x_0007.png", "Multi/multi0007.exr", "f_0007.png"}
+	if diff := cmp.Diff(want, r.Files); diff != "" {
+		t.Errorf("%s\n%s", diff, log)
+	}
+	if left := names(t, outside); len(left) != 0 {
+		t.Errorf("Blender wrote %v outside", left)
+	}
+}
+
+func TestMultiviewWritesEachView(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, smallScene+"\nr.use_multiview = True\nbpy.ops.wm.save_as_mainfile(filepath=path)\n", "1")
+	r, _ := s.must(s.options(1))
+	if diff := cmp.Diff([]string{"f_0001_L.png", "f_0001_R.png"}, r.Files); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPathsAreMapped(t *testing.T) {
+	t.Parallel()
+	place := t.TempDir()
+	s := prepareSession(t, smallScene+`
+import os
+place = sys.argv[-1]
+os.makedirs(place + '/tex'); os.makedirs(place + '/lib')
+i = bpy.data.images.new('made', 4, 4)
+i.filepath_raw, i.file_format = place + '/tex/a.png', 'PNG'
+i.save()
+bpy.data.images.remove(i)
+bpy.data.worlds.new('from the library').use_fake_user = True
+bpy.ops.wm.save_as_mainfile(filepath=place + '/lib/set.blend')
+bpy.data.worlds.remove(bpy.data.worlds['from the library'])
+bpy.ops.wm.save_as_mainfile(filepath=path)
+with bpy.data.libraries.load(place + '/lib/set.blend', link=True) as (there, here):
+    here.worlds = ['from the library']
+bpy.context.scene.world = bpy.data.worlds['from the library']
+bpy.data.libraries[0].filepath = 'C:\\Show\\lib\\set.blend'
+for n, p in (('win', 'c:\\show\\TEX\\a.png'), ('posix', '/mnt/show/tex/a.png'), ('relative', '//../../tex/a.png'), ('other', '/mnt/showroom/a.png')):
+    i = bpy.data.images.load(place + '/tex/a.png')
+    i.name, i.filepath, i.use_fake_user = n, p, True
+bpy.ops.wm.save_as_mainfile(filepath=path)
+`, "1", place)
+	// TEX is not the same as tex on this side.
+	if err := os.Symlink("tex", filepath.Join(place, "TEX")); err != nil {
+		t.Fatal(err)
+	}
+	rules := filepath.Join(t.TempDir(), "rules.json")
+	data, err := json.Marshal(map[string]any{"version": "pathmapping-1.0", "path_mapping_rules": []map[string]string{
+		{"source_path_format": "WINDOWS", "source_path": `C:\Show`, "destination_path": place},
+		{"source_path_format": "POSIX", "source_path": "/mnt/show", "destination_path": place},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(rules, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.open.Rules, s.open.Original = rules, "/mnt/show/shots/s1/scene.blend"
+	if err := s.start(); err != nil {
+		t.Fatalf("%v\n%s", err, s.log.String())
+	}
+	log := s.log.String()
+	if !strings.Contains(log, "4 paths were mapped, 1 files are missing") || !strings.Contains(log, "drover: warning: missing image 'other': /mnt/showroom/a.png") {
+		t.Errorf("got\n%s", log)
+	}
+	s.must(s.options(1))
+}
+
+func TestOpenFaults(t *testing.T) {
+	t.Parallel()
+	broken := filepath.Join(t.TempDir(), "broken.blend")
+	if err := os.WriteFile(broken, []byte("BLENDER-v304 and then nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		scene, blender string
+		party          renderer.Party
+		says           string
+	}{
+		"no scene":     {"/nowhere/x.blend", realBlender(t), renderer.JobFault, "is not there"},
+		"broken scene": {broken, realBlender(t), renderer.JobFault, ""},
+		"no Blender":   {broken, "/nowhere/blender", renderer.WorkerFault, "/nowhere/blender"},
+		"no such loop": {broken, "/bin/false", renderer.JobFault, "exit code 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "state")
+			err := Open(t.Context(), OpenOptions{Dir: dir, Scene: c.scene, Blender: c.blender, Serve: serveArgs(t)}, io.Discard)
+			var f *renderer.Fault
+			if !errors.As(err, &f) || f.Party != c.party || !strings.Contains(f.Message, c.says) {
+				t.Errorf("got %v, want a fault of the %s with %q", err, c.party, c.says)
+			}
+		})
+	}
+}
