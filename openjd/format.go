@@ -19,11 +19,19 @@ type part struct {
 }
 
 // ParseFormatString reads a format string. The error says which expression is
-// malformed; whether the names exist is for the caller to know.
+// malformed; whether the names exist is for the caller to know. Braces that open or
+// close nothing are an error.
 func ParseFormatString(s string) (FormatString, error) {
 	f := FormatString{raw: s}
 	for rest := s; rest != ""; {
 		open := strings.Index(rest, "{{")
+		text := rest
+		if open >= 0 {
+			text = rest[:open]
+		}
+		if strings.Contains(text, "}}") {
+			return FormatString{}, fmt.Errorf("%q closes an expression with }} that nothing opens", clip(s))
+		}
 		if open < 0 {
 			if len(f.parts) > 0 {
 				f.parts = append(f.parts, part{text: rest})
@@ -71,6 +79,10 @@ const maxResolved = 16 << 20
 // Resolve replaces each reference by its symbol. A missing symbol, or a result of
 // more than 16 MiB, is an error.
 func (f FormatString) Resolve(symbols Symbols) (string, error) {
+	return f.resolve(symbols, maxResolved)
+}
+
+func (f FormatString) resolve(symbols Symbols, most int) (string, error) {
 	if len(f.parts) == 0 {
 		return f.raw, nil
 	}
@@ -84,9 +96,12 @@ func (f FormatString) Resolve(symbols Symbols) (string, error) {
 			}
 			size += len(v)
 		}
-		if size > maxResolved {
-			return "", fmt.Errorf("resolve %q: the result is longer than %d bytes", clip(f.raw), maxResolved)
+		if size > most {
+			return "", fmt.Errorf("resolve %q: the result is longer than %d bytes", clip(f.raw), most)
 		}
+	}
+	if len(f.parts) == 1 && f.parts[0].name != "" {
+		return symbols[f.parts[0].name], nil
 	}
 	var b strings.Builder
 	b.Grow(size)

@@ -76,9 +76,13 @@ type maker struct {
 	symbols Symbols
 }
 
+// maxSubmitted bounds, in bytes, what resolves when a job is made: ranges are the
+// longest of it.
+const maxSubmitted = maxRangeText
+
 // resolve resolves f, or tells why not.
 func (m *maker) resolve(f FormatString, at *place) (string, bool) {
-	s, err := f.Resolve(m.symbols)
+	s, err := f.resolve(m.symbols, maxSubmitted)
 	if err != nil {
 		m.c.fail(nil, at, err.Error(), "use job parameters that the template defines")
 		return "", false

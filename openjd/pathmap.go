@@ -165,8 +165,8 @@ func splitPath(p string, format PathFormat) splitted {
 	return s
 }
 
-// within reports whether p is dir or beneath it. A path that climbs with .. is
-// beneath nothing: where it leads is for the file system to know.
+// within reports whether p is dir or beneath it, by its text: where .. leads is for
+// the file system to know.
 func (p splitted) within(dir splitted, format PathFormat) bool {
 	if p.root != dir.root || len(p.parts) < len(dir.parts) {
 		return false

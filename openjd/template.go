@@ -104,6 +104,9 @@ func (t *EnvironmentTemplate) Name() string { return t.env.name }
 // Description is the environment's description, empty without one.
 func (t *EnvironmentTemplate) Description() string { return t.env.description }
 
+// Extensions are the extensions that the template names, in its order.
+func (t *EnvironmentTemplate) Extensions() []string { return slices.Clone(t.extensions) }
+
 // ParameterDefinitions are the template's own definitions.
 func (t *EnvironmentTemplate) ParameterDefinitions() []ParameterDefinition {
 	return slices.Clone(t.params)
