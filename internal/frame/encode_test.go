@@ -203,7 +203,7 @@ func tgaRuns(px [][]byte) (out []byte) {
 			i += 2
 			continue
 		}
-		out = append(append(out, byte(0x80|n-1)), px[i]...)
+		out = append(append(out, byte(0x80|(n-1))), px[i]...)
 		i += n
 	}
 	return out

@@ -79,7 +79,7 @@ func (w *tiffWriter) samples() int {
 func (w *tiffWriter) directory(width, height, tw, th int, offsets, sizes []uint32) {
 	o, n := w.o, w.samples()
 	at := len(w.out)
-	fields := 10 + len(o.more)
+	fields := 11 + len(o.more)
 	if o.alpha != 0 {
 		fields++
 	}
@@ -119,10 +119,10 @@ func (w *tiffWriter) directory(width, height, tw, th int, offsets, sizes []uint3
 	if o.alpha != 0 {
 		w.field(tiffExtraSamples, uint32(o.alpha))
 	}
-	for tag, v := range o.more {
+	w.field(tiffSampleFormat, format)
+	for tag, v := range o.more { // the last field of a tag counts
 		w.field(tag, v...)
 	}
-	w.field(tiffSampleFormat, format)
 	copy(w.out[at:], w.order.AppendUint16(nil, uint16(w.n)))
 	copy(w.out[at+2:], w.dir)
 }

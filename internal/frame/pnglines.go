@@ -31,7 +31,7 @@ func (l *pngLines) read(r io.Reader, pass pngPass, w, n int) error {
 		if cur[0] > 4 {
 			return fmt.Errorf("line %d has filter %d", pass.y0+i*pass.dy, cur[0])
 		}
-		if !l.c.needsPixels() {
+		if !l.c.needsPixels() && l.h.colour != pngPalette { // a palette's entries must be there
 			continue
 		}
 		unfilter(cur[0], cur[1:], prev[1:], (bits+7)/8)

@@ -122,7 +122,7 @@ func decodeTGA(src *source, c *canvas) error {
 		if err := p.line(line); err != nil {
 			return broken(TARGA, err, "line %d of %d of its pixels", i+1, h.h)
 		}
-		if !c.needsPixels() {
+		if !c.needsPixels() && h.kind&7 != 1 { // a palette's entries must be there
 			continue
 		}
 		if err := h.expand(line, row, colours, alpha); err != nil {
