@@ -1,0 +1,49 @@
+# Drover. Plain `make` prints this help.
+SHELL := /bin/sh
+export CGO_ENABLED := 0
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X drover.farm/internal/cli.Version=$(VERSION)
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race bench lint fuzz chaos conformance deps tidy cover
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/drover
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/drover ./cmd/drover
+
+demo: deps build ## render a sample animation on a farm of one machine, into drover-demo/
+	bin/drover demo --out drover-demo
+
+test: deps build ## run all tests; installs what they need when run as root
+	$(GO) test -timeout 20m ./...
+
+race: ## run all tests with the race detector (needs gcc; installed when run as root)
+	scripts/deps gcc blender ffmpeg
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
+
+bench: deps build ## measure the numbers of the design; writes bench-results/
+	bin/drover bench --out bench-results
+
+lint: ## format, vet for every system, staticcheck, tidy module files
+	scripts/lint
+
+fuzz: ## fuzz every parser for FUZZTIME (30s) each
+	scripts/fuzz $(FUZZTIME)
+
+chaos: deps build ## kill farms and workers at random for a while (CHAOS=10m)
+	DROVER_CHAOS=$${CHAOS:-2m} $(GO) test -count=1 -timeout 60m -tags chaos ./e2e/...
+
+conformance: ## run the OpenJD conformance suite in the folder OPENJD_CONFORMANCE
+	@test -n "$$OPENJD_CONFORMANCE" || { echo "set OPENJD_CONFORMANCE to the folder conformance-tests of a copy of openjd-specifications" >&2; exit 2; }
+	$(GO) test -count=1 -tags conformance -run Conformance -v ./openjd/...
+
+deps: ## install what demo and test need (Blender, ffmpeg); says what to install otherwise
+	@scripts/deps blender ffmpeg
+
+tidy: ## tidy the module files
+	$(GO) mod tidy
+	cd tools && $(GO) mod tidy
