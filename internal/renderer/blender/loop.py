@@ -286,9 +286,8 @@ def set_format(settings, wanted):
 def set_size(render, base, width, height):
     if not width and not height:
         return
-    w, h = base["resolution_x"], base["resolution_y"]
-    render.resolution_x = width or max(1, int(height * w / h + .5))
-    render.resolution_y = height or max(1, int(width * h / w + .5))
+    render.resolution_x = width or max(1, int(height * base.width / base.height + .5))
+    render.resolution_y = height or max(1, int(width * base.height / base.width + .5))
     render.resolution_percentage = 100
 
 
@@ -384,9 +383,26 @@ class OutputNodes:
             slot.path = safe_name(slot.path, "output%d" % i)
 
 
-def snapshot(scene):
-    r = scene.render
-    return {"resolution_x": r.resolution_x, "resolution_y": r.resolution_y}
+class Base:
+    """The settings of a scene as its file has them."""
+
+    RENDER = ("engine", "resolution_x", "resolution_y", "resolution_percentage")
+    IMAGE = ("media_type", "file_format", "color_mode", "color_depth")
+
+    def __init__(self, scene):
+        parts = [(scene.render, self.RENDER), (scene.render.image_settings, self.IMAGE), (scene, ("camera",)),
+                 (getattr(scene, "cycles", None), ("samples", "device")), (getattr(scene, "eevee", None), ("taa_render_samples",))]
+        self.kept = [(part, name, getattr(part, name)) for part, names in parts for name in names if hasattr(part, name)]
+        self.width, self.height = scene.render.resolution_x, scene.render.resolution_y
+
+    def restore(self):
+        for part, name, value in self.kept:
+            if getattr(part, name) == value:
+                continue
+            try:
+                setattr(part, name, value)
+            except TypeError:
+                pass  # a depth that goes with another format
 
 
 class Loop:
@@ -398,7 +414,10 @@ class Loop:
 
     def frame(self, req):
         scene = find_scene(req.get("scene"))
-        base = self.bases.setdefault(scene.name, snapshot(scene))
+        if scene not in self.bases:
+            self.bases[scene] = Base(scene)
+        base = self.bases[scene]
+        base.restore()
         render = scene.render
         if req.get("engine"):
             set_engine(render, req["engine"])
@@ -407,7 +426,7 @@ class Loop:
         set_device(scene, req.get("device"))
         set_camera(scene, req.get("camera"))
         extension = EXTENSIONS[set_format(render.image_settings, req.get("format"))]
-        render.use_file_extension = False
+        render.use_file_extension = True  # of the compositor's files; ours has it
         render.filepath = os.path.join(req["folder"], req["name"] + extension)
         self.outputs.redirect(req["folder"])
         scene.frame_current = req["frame"]

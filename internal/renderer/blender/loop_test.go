@@ -39,6 +39,32 @@ bpy.data.objects['Cube'].keyframe_insert('location', frame=20)
 bpy.ops.wm.save_as_mainfile(filepath=path)
 `
 
+// sharedScenes are small scenes that many tests render; Blender makes each once.
+type sharedScenes struct {
+	mu  sync.Mutex
+	dir string
+}
+
+var shared sharedScenes
+
+func (s *sharedScenes) scene(t testing.TB, samples string) string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dir == "" {
+		dir, err := os.MkdirTemp("", "drover-scenes-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.dir = dir
+	}
+	path := filepath.Join(s.dir, samples+".blend")
+	if _, err := os.Stat(path); err != nil {
+		runBlender(t, smallScene, path, samples)
+	}
+	return path
+}
+
 type session struct {
 	t     testing.TB
 	dir   string
@@ -61,8 +87,12 @@ func newSession(t testing.TB, script string, args ...string) *session {
 func prepareSession(t testing.TB, script string, args ...string) *session {
 	t.Helper()
 	s := &session{t: t, dir: filepath.Join(t.TempDir(), "state"), out: filepath.Join(t.TempDir(), "out")}
-	s.scene = filepath.Join(t.TempDir(), "scene.blend")
-	runBlender(t, script, append([]string{s.scene}, args...)...)
+	if script == smallScene {
+		s.scene = shared.scene(t, args[0])
+	} else {
+		s.scene = filepath.Join(t.TempDir(), "scene.blend")
+		runBlender(t, script, append([]string{s.scene}, args...)...)
+	}
 	s.open = OpenOptions{Dir: s.dir, Scene: s.scene, Blender: realBlender(t), Serve: serveArgs(t), Watch: os.Getpid()}
 	t.Cleanup(func() {
 		pid := s.supervisor()
@@ -365,9 +395,6 @@ func TestCommands(t *testing.T) {
 		cmd.Env = append(os.Environ(), EnvSessionPID+"="+strconv.Itoa(os.Getpid()))
 		return cmd
 	}
-	// The second process of this kind in use is the serving one, which the
-	// commands start as a session's own binary would.
-	os.Setenv("DROVER_TEST_UNUSED", "")
 	out, err := run("open", "--session="+folder, "--scene="+s.scene, "--autoexec=false").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -416,9 +443,6 @@ func TestKilledFrameCommandStopsBlender(t *testing.T) {
 	s := newSession(t, smallScene, "1000000")
 	pid := s.blenderPID()
 	cmd := exec.Command(serveArgs(t)[0], "frame", "--session="+filepath.Dir(s.dir), "--frame=1", "--output="+s.out)
-	if err := os.Rename(s.dir, s.dir); err != nil {
-		t.Fatal(err)
-	}
 	if err := os.Symlink(s.dir, stateDir(filepath.Dir(s.dir))); err != nil {
 		t.Fatal(err)
 	}

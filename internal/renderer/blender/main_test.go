@@ -20,7 +20,10 @@ func TestMain(m *testing.M) {
 	}
 	// Every supervisor that a test starts is this binary again.
 	os.Setenv(asCommand, "1")
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		os.RemoveAll(shared.dir)
+		os.Exit(code)
+	}))
 }
 
 func command() int {
@@ -30,7 +33,11 @@ func command() int {
 		fmt.Fprintln(os.Stderr, err)
 		return renderer.ExitUsage
 	}
-	ctx, err := parser.Parse(os.Args[1:])
+	args := os.Args[1:]
+	if len(args) > 0 && args[0] == "blender" {
+		args = args[1:]
+	}
+	ctx, err := parser.Parse(args)
 	if err == nil {
 		err = ctx.Run()
 	} else {

@@ -20,7 +20,7 @@ type Progress struct {
 	Peak      int64         // bytes at most
 	Remaining time.Duration // Blender's own guess
 	Saved     string        // path of a picture that was written
-	What      string        // the last part of the line: "Sample 3/128", "Compositing"
+	What      string        // the step: "Sample 3/128", "Compositing"
 }
 
 var (
@@ -57,10 +57,29 @@ func ParseLine(line string) (p Progress, ok bool) {
 	if m := remainingRE.FindStringSubmatch(line); m != nil {
 		p.Remaining = clock(m[1])
 	}
-	if i := strings.LastIndex(line, " | "); i >= 0 {
-		p.What = strings.TrimSpace(line[i+3:])
-	}
+	p.What = what(line)
 	return p, p.HasFrame || p.Percent >= 0
+}
+
+// what is the step of a line between its numbers and its details, such as
+// "Sample 3/128" or "Updating Objects".
+func what(line string) string {
+	var steps []string
+	for part := range strings.SplitSeq(line, " | ") {
+		part = strings.TrimSpace(part)
+		switch {
+		case part == "", frameRE.MatchString(part), memoryRE.MatchString(part), strings.HasPrefix(part, "Time:"), strings.HasPrefix(part, "Remaining:"):
+		default:
+			steps = append(steps, part)
+		}
+	}
+	if len(steps) > 1 && strings.Contains(steps[0], ", ") {
+		steps = steps[1:] // the scene and its view layer
+	}
+	if len(steps) == 0 {
+		return ""
+	}
+	return steps[0]
 }
 
 // percent joins tiles and samples. Where both are told, samples are of all
