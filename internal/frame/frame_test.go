@@ -14,11 +14,13 @@ import (
 )
 
 // oneOfEach is a picture of 64x48 in each format; black makes it black.
-func oneOfEach(t testing.TB, black bool) map[Format][]byte {
-	m := sample(64, 48)
-	hdr, exr := hdrSample(64, 48), plainEXR(64, 48, exrZIP, "R", "G", "B", "A")
+func oneOfEach(t testing.TB, black bool) map[Format][]byte { return eachFormat(t, 64, 48, black) }
+
+func eachFormat(t testing.TB, w, h int, black bool) map[Format][]byte {
+	m := sample(w, h)
+	hdr, exr := hdrSample(w, h), plainEXR(w, h, exrZIP, "R", "G", "B", "A")
 	if black {
-		m = flat(64, 48, color.NRGBA{0, 0, 0, 255})
+		m = flat(w, h, color.NRGBA{0, 0, 0, 255})
 		clear(hdr.px)
 		exr.value = func(_, channel, _, _ int) float64 { return []float64{1, 0, 0, 0}[channel] }
 	}

@@ -20,7 +20,7 @@ func small(b []byte) bool {
 // FuzzProve feeds every reader. Whatever comes, a thumbnail and the float
 // values are to be had just where the proof says so.
 func FuzzProve(f *testing.F) {
-	for _, b := range oneOfEach(f, false) {
+	for _, b := range eachFormat(f, 9, 5, false) {
 		f.Add(b)
 	}
 	f.Add(encodeTGA(sample(5, 5), tgaOptions{kind: 9, depth: 8}))
@@ -69,7 +69,7 @@ func against(f *testing.F, format Format, other func(b []byte) (image.Image, err
 		}
 		want, otherErr := other(b)
 		info, err := prove(b, Want{AllowBlack: true, Format: format})
-		if otherErr != nil {
+		if otherErr != nil || want.Bounds().Empty() {
 			return
 		}
 		if err != nil {

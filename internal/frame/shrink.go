@@ -3,6 +3,7 @@ package frame
 import (
 	"image"
 	"image/color"
+	"math"
 )
 
 // backdrop is the grey behind transparent pixels of thumbnails and views.
@@ -88,26 +89,33 @@ func (s *shrinker) linear(y, x0 int, row []float32) {
 	}
 	line := s.lin[4*s.tw*(y*s.th/s.sh):][:4*s.tw]
 	tx := x0 * s.tw / s.sw
-	for x := x0; len(row) >= 4; x++ {
-		for x >= s.edge[tx+1] {
-			tx++
+	for x := x0; len(row) >= 4; tx++ {
+		n := min(s.edge[tx+1]-x, len(row)/4)
+		var sum [4]float64
+		for run := row[:4*n]; len(run) >= 4; run = run[4:] {
+			sum[0] += float64(tame(run[0]))
+			sum[1] += float64(tame(run[1]))
+			sum[2] += float64(tame(run[2]))
+			sum[3] += float64(tame(run[3]))
 		}
-		for k := range 4 {
-			line[4*tx+k] += float64(tame(row[k]))
+		for k, v := range sum {
+			line[4*tx+k] += v
 		}
-		row = row[4:]
+		row, x = row[4*n:], x+n
 	}
 }
 
-// tame keeps a broken value (not a number, infinite) from spoiling its box.
+// tame keeps a broken value from spoiling its box: what is not a number is 0,
+// what is infinite merely very bright.
 func tame(v float32) float32 {
+	if v-v == 0 {
+		return v
+	}
 	if v != v {
 		return 0
 	}
-	return min(max(v, -maxFinite), maxFinite)
+	return float32(math.Copysign(1e30, float64(v)))
 }
-
-const maxFinite = 1e30
 
 // boxPixels returns the number of source pixels in box (tx, ty).
 func (s *shrinker) boxPixels(tx, ty int) int {

@@ -46,6 +46,8 @@ type tiffLines struct {
 	t    *tiffFile
 	l    *tiffLayout
 	c    *canvas
+	buf  bufio.Reader
+	z    io.ReadCloser // nil until the first deflate stream
 	line []byte
 	tmp  []byte
 	row  []byte
@@ -67,7 +69,7 @@ func (d *tiffLines) tile(tx, ty int) error {
 	if err != nil {
 		return err
 	}
-	r, err := unpackTIFF(l.compression, d.t.src.section(off, size))
+	r, err := d.unpack(d.t.src.section(off, size))
 	if err != nil {
 		return err
 	}
@@ -108,20 +110,26 @@ func (d *tiffLines) size(i, off, lines int64) (int64, error) {
 	return size, nil
 }
 
-// unpackTIFF undoes the compression of a strip or tile.
-func unpackTIFF(compression int64, r io.Reader) (io.Reader, error) {
-	br := bufio.NewReader(r)
-	switch compression {
+// unpack undoes the compression of a strip or tile. The reader is good until
+// the next call.
+func (d *tiffLines) unpack(r io.Reader) (io.Reader, error) {
+	d.buf.Reset(r)
+	switch d.l.compression {
 	case tiffNoCompression:
-		return br, nil
+		return &d.buf, nil
 	case 5:
-		return lzw.NewReader(br, lzw.MSB, 8), nil
+		return lzw.NewReader(&d.buf, lzw.MSB, 8), nil
 	case 8, 32946:
-		return zlib.NewReader(br)
+		if d.z != nil {
+			return d.z, d.z.(zlib.Resetter).Reset(&d.buf, nil)
+		}
+		var err error
+		d.z, err = zlib.NewReader(&d.buf)
+		return d.z, err
 	case 32773:
-		return &packBits{r: br}, nil
+		return &packBits{r: &d.buf}, nil
 	}
-	return nil, unsupported(TIFF, "its compression is number %d", compression)
+	return nil, unsupported(TIFF, "its compression is number %d", d.l.compression)
 }
 
 // packBits undoes PackBits run-lengths, TIFF 6.0 section 9.
