@@ -4,28 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
-)
-
-var (
-	intText   = regexp.MustCompile(`^[-+]?[0-9]+$`)
-	floatText = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
 )
 
 // maxNumber bounds the text of a number.
 const maxNumber = 1024
 
-// parseInt reads an integer in base 10 and returns it with its canonical text.
+// parseInt reads an integer in base 10.
 func parseInt(s string) (int64, error) {
 	s = strings.TrimSpace(s)
-	if len(s) > maxNumber || !intText.MatchString(s) {
-		return 0, fmt.Errorf("%q is not an integer in base 10", clip(s))
-	}
 	i, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
+	switch {
+	case errors.Is(err, strconv.ErrRange) && len(s) <= maxNumber:
 		return 0, fmt.Errorf("%s is outside of the 64-bit integers", clip(s))
+	case err != nil:
+		return 0, fmt.Errorf("%q is not an integer in base 10", clip(s))
 	}
 	return i, nil
 }
@@ -34,11 +28,13 @@ func parseInt(s string) (int64, error) {
 // may have more digits than a float64.
 func parseFloat(s string) (float64, error) {
 	s = strings.TrimSpace(s)
-	if len(s) > maxNumber || !floatText.MatchString(s) {
-		return 0, fmt.Errorf("%q is not a finite number in base 10", clip(s))
-	}
+	// strconv also reads hexadecimal numbers, infinities and such, with other letters.
+	decimal := len(s) <= maxNumber && strings.Trim(s, "+-.0123456789eE") == ""
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) || math.IsInf(f, 0) {
+	switch {
+	case !decimal, err != nil && !errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("%q is not a finite number in base 10", clip(s))
+	case math.IsInf(f, 0):
 		return 0, fmt.Errorf("%s is too large for a number", clip(s))
 	}
 	return f, nil

@@ -314,7 +314,7 @@ func BenchmarkAt(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := job.Steps[0].Space
+	s := job.Steps[1].Space
 	b.ReportAllocs()
 	for i := int64(0); b.Loop(); i++ {
 		if _, err := s.At(i % s.Len()); err != nil {
