@@ -30,6 +30,7 @@ var (
 	memoryRE    = regexp.MustCompile(`\bMem: ?(\d{1,15}(?:\.\d{1,9})?) ?([KMGT]?)`)
 	peakRE      = regexp.MustCompile(`\bPeak:? ?(\d{1,15}(?:\.\d{1,9})?) ?([KMGT]?)`)
 	remainingRE = regexp.MustCompile(`\bRemaining: ?((?:\d{1,4}:)?\d{1,2}:\d{2}(?:\.\d{1,6})?)`)
+	clockRE     = regexp.MustCompile(`^\d+:\d+\.\d+ `) // Blender 5 begins its lines with the time
 	savedRE     = regexp.MustCompile(`\bSaved: ['"](.+)['"]\s*$`)
 )
 
@@ -68,7 +69,7 @@ func what(line string) string {
 	for part := range strings.SplitSeq(line, " | ") {
 		part = strings.TrimSpace(part)
 		switch {
-		case part == "", frameRE.MatchString(part), memoryRE.MatchString(part), strings.HasPrefix(part, "Time:"), strings.HasPrefix(part, "Remaining:"):
+		case part == "", clockRE.MatchString(part), frameRE.MatchString(part), memoryRE.MatchString(part), strings.HasPrefix(part, "Time:"), strings.HasPrefix(part, "Remaining:"):
 		default:
 			steps = append(steps, part)
 		}
