@@ -46,3 +46,12 @@ func (e *OffsetError) Error() string {
 
 // Is makes errors.Is(err, ErrOffset) hold.
 func (e *OffsetError) Is(target error) bool { return target == ErrOffset }
+
+// AsFull makes what the system says of a full disk an ErrFull that wraps it;
+// any other error, and nil, it gives back as it is.
+func AsFull(err error) error {
+	if systemFull(err) && !errors.Is(err, ErrFull) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}

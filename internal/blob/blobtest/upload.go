@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strings"
+	"sync"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -266,24 +267,28 @@ func uploadIDs(e *env) {
 	}
 }
 
-var _ io.Reader = (*gate)(nil)
-
-// gate is a reader that says when it is read beyond its data, and then waits.
+// gate is a reader that says when it is read beyond its data, and then waits
+// until it is opened.
 type gate struct {
 	data    io.Reader
 	reached chan struct{}
-	open    chan struct{}
+	opened  chan struct{}
+	open    func()
 }
 
-func newGate(data []byte) *gate {
-	return &gate{data: bytes.NewReader(data), reached: make(chan struct{}), open: make(chan struct{})}
+// newGate makes a gate that opens at the end of the test at the latest.
+func newGate(e *env, data []byte) *gate {
+	g := &gate{data: bytes.NewReader(data), reached: make(chan struct{}), opened: make(chan struct{})}
+	g.open = sync.OnceFunc(func() { close(g.opened) })
+	e.Cleanup(g.open)
+	return g
 }
 
 func (g *gate) Read(p []byte) (int, error) {
 	n, err := g.data.Read(p)
 	if err == io.EOF {
 		close(g.reached)
-		<-g.open
+		<-g.opened
 	}
 	return n, err
 }

@@ -81,7 +81,7 @@ func uploadOffset(e *env) {
 func uploadBusy(e *env) {
 	data := Content(1, 5000)
 	id := e.create(blob.Upload{Want: HashOf(data), Size: 5000})
-	g := newGate(data[:2000])
+	g := newGate(e, data[:2000])
 	first := make(chan error, 1)
 	go func() {
 		_, err := e.Uploads.Append(e.ctx, id, 0, g)
@@ -98,7 +98,7 @@ func uploadBusy(e *env) {
 	if n != 0 {
 		e.Error("an upload that is being written expired")
 	}
-	close(g.open)
+	g.open()
 	e.ok(<-first)
 	e.at(id, 2000)
 	e.append(id, 2000, data[2000:])

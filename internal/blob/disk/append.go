@@ -23,7 +23,7 @@ func (u *Uploads) Append(ctx context.Context, id string, offset int64, r io.Read
 	}
 	if up.done == nil {
 		if err := u.append(ctx, up, r); err != nil {
-			return up.mark.offset, fmt.Errorf("append to an upload: %w", asFull(err))
+			return up.mark.offset, fmt.Errorf("append to an upload: %w", blob.AsFull(err))
 		}
 	} else if err := blob.Ended(ctx, r); err != nil {
 		return up.mark.offset, err
@@ -211,7 +211,7 @@ func (u *Uploads) finish(up *upload) (blob.Info, error) {
 		return blob.Info{}, errors.Join(err, u.drop(up))
 	}
 	if err != nil {
-		return blob.Info{}, fmt.Errorf("finish an upload: %w", asFull(err))
+		return blob.Info{}, fmt.Errorf("finish an upload: %w", blob.AsFull(err))
 	}
 	u.s.opt.at("finish: committed")
 	// The blob is safe. If the note of it cannot be written, a restart finds

@@ -193,17 +193,6 @@ func TestDirectoryThatCannotBeSynced(t *testing.T) {
 	wantUsage(t, s, Usage{Blobs: 1, Bytes: 1000})
 }
 
-func TestSystemErrorsOfAFullDisk(t *testing.T) {
-	t.Parallel()
-	full := &fs.PathError{Op: "write", Path: "x", Err: fullErrno}
-	if err := asFull(full); !errors.Is(err, blob.ErrFull) || !errors.Is(err, fullErrno) {
-		t.Errorf("a full disk is %v", err)
-	}
-	if err := asFull(fs.ErrPermission); errors.Is(err, blob.ErrFull) {
-		t.Errorf("no permission is %v", err)
-	}
-}
-
 // TestFilesCanBeSentByTheKernel holds open blobs to the interface by which
 // package net finds a file that sendfile can take.
 func TestFilesCanBeSentByTheKernel(t *testing.T) {

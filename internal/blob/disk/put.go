@@ -30,7 +30,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader, want *blob.Hash) (blob.Inf
 	info, err := p.run(ctx, r, want)
 	if err != nil {
 		p.abandon()
-		return blob.Info{}, fmt.Errorf("store a file: %w", asFull(err))
+		return blob.Info{}, fmt.Errorf("store a file: %w", blob.AsFull(err))
 	}
 	return info, nil
 }
@@ -142,14 +142,6 @@ func settle(f *os.File, info blob.Info) error {
 		return err
 	}
 	return f.Close()
-}
-
-// asFull makes what the system says of a full disk a blob.ErrFull.
-func asFull(err error) error {
-	if isFull(err) && !errors.Is(err, blob.ErrFull) {
-		return fmt.Errorf("%w: %w", blob.ErrFull, err)
-	}
-	return err
 }
 
 // writeDurably replaces a small file so that a crash leaves the old or the new.

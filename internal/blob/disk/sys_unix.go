@@ -30,11 +30,6 @@ func freeBytes(path string) (int64, error) {
 	return blocks * size, nil
 }
 
-// isFull tells whether the system refused a write for want of space.
-func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-}
-
 // syncDir makes the names in a directory durable.
 func syncDir(path string) error {
 	d, err := os.Open(path)

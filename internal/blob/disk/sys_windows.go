@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -20,12 +19,6 @@ func freeBytes(path string) (int64, error) {
 		return 0, fmt.Errorf("free space of %s: %w", path, err)
 	}
 	return int64(min(free, math.MaxInt64)), nil
-}
-
-// isFull tells whether the system refused a write for want of space.
-func isFull(err error) bool {
-	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) ||
-		errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }
 
 // syncDir has nothing to do: rename writes the names through, and a directory

@@ -139,7 +139,7 @@ func (u *Uploads) Create(ctx context.Context, what blob.Upload) (string, error) 
 	up, err := u.create(what.Clone())
 	if err != nil {
 		u.leave()
-		return "", fmt.Errorf("open an upload: %w", asFull(err))
+		return "", fmt.Errorf("open an upload: %w", blob.AsFull(err))
 	}
 	u.mu.Lock()
 	u.all[up.id] = up
