@@ -65,7 +65,7 @@ func (s *sharedScenes) scene(t testing.TB, samples string) string {
 	return path
 }
 
-type session struct {
+type opened struct {
 	t     testing.TB
 	dir   string
 	scene string
@@ -75,7 +75,7 @@ type session struct {
 }
 
 // newSession saves a scene by script and opens it.
-func newSession(t testing.TB, script string, args ...string) *session {
+func newSession(t testing.TB, script string, args ...string) *opened {
 	t.Helper()
 	s := prepareSession(t, script, args...)
 	if err := s.start(); err != nil {
@@ -84,9 +84,9 @@ func newSession(t testing.TB, script string, args ...string) *session {
 	return s
 }
 
-func prepareSession(t testing.TB, script string, args ...string) *session {
+func prepareSession(t testing.TB, script string, args ...string) *opened {
 	t.Helper()
-	s := &session{t: t, dir: filepath.Join(t.TempDir(), "state"), out: filepath.Join(t.TempDir(), "out")}
+	s := &opened{t: t, dir: filepath.Join(t.TempDir(), "state"), out: filepath.Join(t.TempDir(), "out")}
 	if script == smallScene {
 		s.scene = shared.scene(t, args[0])
 	} else {
@@ -106,9 +106,9 @@ func prepareSession(t testing.TB, script string, args ...string) *session {
 	return s
 }
 
-func (s *session) start() error { return Open(s.t.Context(), s.open, &s.log) }
+func (s *opened) start() error { return Open(s.t.Context(), s.open, &s.log) }
 
-func (s *session) supervisor() int {
+func (s *opened) supervisor() int {
 	var st state
 	data, err := os.ReadFile(filepath.Join(s.dir, stateName))
 	if err != nil || json.Unmarshal(data, &st) != nil {
@@ -117,17 +117,17 @@ func (s *session) supervisor() int {
 	return st.PID
 }
 
-func (s *session) options(frame int64) FrameOptions {
+func (s *opened) options(frame int64) FrameOptions {
 	return FrameOptions{Dir: s.dir, Frame: frame, Output: s.out, Name: "f_####", Serve: serveArgs(s.t)}
 }
 
-func (s *session) frame(o FrameOptions) (*FrameResult, string, error) {
+func (s *opened) frame(o FrameOptions) (*FrameResult, string, error) {
 	var log bytes.Buffer
 	r, err := Frame(s.t.Context(), o, &log)
 	return r, log.String(), err
 }
 
-func (s *session) must(o FrameOptions) (*FrameResult, string) {
+func (s *opened) must(o FrameOptions) (*FrameResult, string) {
 	s.t.Helper()
 	r, log, err := s.frame(o)
 	if err != nil {
@@ -137,7 +137,7 @@ func (s *session) must(o FrameOptions) (*FrameResult, string) {
 }
 
 // blenderPID asks for the process id of the session's Blender.
-func (s *session) blenderPID() int {
+func (s *opened) blenderPID() int {
 	s.t.Helper()
 	end, err := ask(s.t.Context(), s.dir, request{Verb: "load"}, func(string) error { return nil })
 	if err != nil || !end.OK || end.PID == 0 {
@@ -459,11 +459,11 @@ func TestKilledFrameCommandStopsBlender(t *testing.T) {
 
 func TestBlenderDiesWithItsSession(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(s *session, watched *exec.Cmd){
-		"supervisor killed": func(s *session, _ *exec.Cmd) { syscall.Kill(s.supervisor(), syscall.SIGKILL) },
-		"folder removed":    func(s *session, _ *exec.Cmd) { os.RemoveAll(s.dir) },
-		"watched process":   func(_ *session, w *exec.Cmd) { w.Process.Kill(); w.Wait() },
-		"told to end":       func(s *session, _ *exec.Cmd) { syscall.Kill(s.supervisor(), syscall.SIGTERM) },
+	for name, end := range map[string]func(s *opened, watched *exec.Cmd){
+		"supervisor killed": func(s *opened, _ *exec.Cmd) { syscall.Kill(s.supervisor(), syscall.SIGKILL) },
+		"folder removed":    func(s *opened, _ *exec.Cmd) { os.RemoveAll(s.dir) },
+		"watched process":   func(_ *opened, w *exec.Cmd) { w.Process.Kill(); w.Wait() },
+		"told to end":       func(s *opened, _ *exec.Cmd) { syscall.Kill(s.supervisor(), syscall.SIGTERM) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

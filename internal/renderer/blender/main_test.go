@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"drover.farm/internal/renderer"
@@ -11,15 +12,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-// asCommand makes this test binary act as `drover blender`.
-const asCommand = "DROVER_TEST_AS_BLENDER_COMMAND"
-
 func TestMain(m *testing.M) {
-	if os.Getenv(asCommand) != "" {
+	// Called with a command instead of flags, as supervisors and sessions call
+	// it, this test binary is `drover blender`.
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
 		os.Exit(command())
 	}
-	// Every supervisor that a test starts is this binary again.
-	os.Setenv(asCommand, "1")
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		os.RemoveAll(shared.dir)
 		os.Exit(code)
