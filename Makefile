@@ -22,7 +22,7 @@ test: deps build ## run all tests; installs what they need when run as root
 	$(GO) test -timeout 20m ./...
 
 race: ## run all tests with the race detector (needs gcc; installed when run as root)
-	scripts/deps gcc blender ffmpeg
+	scripts/deps gcc blender ffmpeg postgres
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
 
 bench: deps build ## measure the numbers of the design; writes bench-results/
@@ -42,7 +42,7 @@ conformance: ## run the OpenJD conformance suite in the folder OPENJD_CONFORMANC
 	$(GO) test -count=1 -tags conformance -run Conformance -v ./openjd/...
 
 deps: ## install what demo and test need (Blender, ffmpeg); says what to install otherwise
-	@scripts/deps blender ffmpeg
+	@scripts/deps blender ffmpeg postgres
 
 tidy: ## tidy the module files
 	$(GO) mod tidy

@@ -1,0 +1,7 @@
+package pgtest
+
+import "syscall"
+
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGQUIT}
+}

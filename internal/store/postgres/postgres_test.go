@@ -1,0 +1,121 @@
+package postgres_test
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"drover.farm/internal/farm"
+	"drover.farm/internal/store/pgtest"
+	"drover.farm/internal/store/postgres"
+	"drover.farm/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	pgtest.Shutdown()
+	os.Exit(code)
+}
+
+func open(t *testing.T, url, address string) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(context.Background(), url, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	urls := make(map[string]string)
+	storetest.Run(t, func(t *testing.T, dir string) farm.Store {
+		mu.Lock()
+		defer mu.Unlock()
+		if urls[dir] == "" {
+			urls[dir] = pgtest.URL(t)
+		}
+		return open(t, urls[dir], "http://127.0.0.1:1")
+	})
+}
+
+func TestOneWriterAtATime(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	url := pgtest.URL(t)
+	a, b := open(t, url, "http://a"), open(t, url, "http://b")
+	defer a.Close()
+	defer b.Close()
+	first, err := a.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Acquire(ctx); farm.CodeOf(err) != farm.Conflict || !strings.Contains(err.Error(), "http://a") {
+		t.Errorf("the second writer is answered with %v", err)
+	}
+	if err := a.Holds(ctx); err != nil {
+		t.Errorf("the writer does not hold its lock: %v", err)
+	}
+	a.Release(ctx)
+	second, err := b.Acquire(ctx)
+	if err != nil || second <= first {
+		t.Fatalf("after the release: epoch %d after %d, %v", second, first, err)
+	}
+	if err := a.Holds(ctx); farm.CodeOf(err) != farm.Gone {
+		t.Errorf("the former writer still holds the lock: %v", err)
+	}
+	if err := a.Commit(ctx, &farm.Batch{Epoch: first, Values: map[string]string{"stale": "yes"}}); farm.CodeOf(err) != farm.Gone {
+		t.Errorf("a commit of the former writer: %v, want gone", err)
+	}
+	if snap, err := b.Load(ctx); err != nil || snap.Values["stale"] != "" {
+		t.Errorf("the former writer wrote: %v, %v", snap, err)
+	}
+}
+
+func TestALostConnectionFreesTheLock(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	url := pgtest.URL(t)
+	a, b := open(t, url, "http://a"), open(t, url, "http://b")
+	defer a.Close()
+	defer b.Close()
+	if _, err := a.Acquire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	// What the loss of the writer's machine looks like to the database.
+	_, err = conn.Exec(ctx, "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database AND d.datname = current_database() WHERE l.locktype = 'advisory' AND l.pid <> pg_backend_pid()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		if _, err = b.Acquire(ctx); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatalf("the lock was not freed: %v", err)
+	}
+	if err := a.Holds(ctx); farm.CodeOf(err) != farm.Gone {
+		t.Errorf("the former writer did not notice: %v", err)
+	}
+}
+
+func TestBadAddressesAreExplainedWithoutThePassword(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"postgres://u:geheim@127.0.0.1:1/x?connect_timeout=2", "postgres://u:geheim@%zz"} {
+		_, err := postgres.Open(t.Context(), url, "")
+		if err == nil || strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}

@@ -1,0 +1,331 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"drover.farm/internal/farm"
+	"drover.farm/internal/store"
+)
+
+const (
+	jobCols  = "id, name, owner, priority, state, paused, canceled, reason, build, created, started, finished, spec"
+	stepCols = "job, idx, spec, tasks, state, next, retrying, running, done, failed, canceled, seconds, slowest, fastest"
+	taskCols = "job, step, idx, state, since, attempts, outputs"
+	liveJobs = "state IN ('waiting', 'running', 'paused')"
+)
+
+// querier is the pool or a transaction on it.
+type querier interface {
+	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
+}
+
+// snapshot runs fn on one state of the database.
+func (s *Store) snapshot(ctx context.Context, fn func(querier) error) error {
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error { return fn(tx) })
+	if err != nil && farm.CodeOf(err) == farm.Internal {
+		return dbError("read", err)
+	}
+	return err
+}
+
+// Load reads what a dispatcher starts from, in one snapshot.
+func (s *Store) Load(ctx context.Context) (*farm.Snapshot, error) {
+	snap := &farm.Snapshot{Values: make(map[string]string)}
+	err := s.snapshot(ctx, func(q querier) (err error) {
+		if snap.Jobs, err = queryJobs(ctx, q, true, "WHERE "+liveJobs); err != nil {
+			return err
+		}
+		if snap.Tasks, err = queryTasks(ctx, q, "WHERE state < 2 AND job IN (SELECT id FROM jobs WHERE "+liveJobs+")"); err != nil {
+			return err
+		}
+		if snap.Workers, err = bodies[farm.Worker](ctx, q, "SELECT body FROM workers ORDER BY id"); err != nil {
+			return err
+		}
+		if snap.Users, err = bodies[farm.User](ctx, q, "SELECT body FROM users"); err != nil {
+			return err
+		}
+		if snap.Tokens, err = bodies[farm.Token](ctx, q, "SELECT body FROM tokens"); err != nil {
+			return err
+		}
+		err = each(ctx, q, "SELECT name, total FROM limits", nil, func(r pgx.Rows) error {
+			l := &farm.Limit{}
+			snap.Limits = append(snap.Limits, l)
+			return r.Scan(&l.Name, &l.Total)
+		})
+		if err != nil {
+			return err
+		}
+		err = each(ctx, q, "SELECT name, value FROM vals", nil, func(r pgx.Rows) error {
+			var n, v string
+			if err := r.Scan(&n, &v); err != nil {
+				return err
+			}
+			snap.Values[n] = v
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return q.QueryRow(ctx, "SELECT (SELECT value FROM meta WHERE name = 'job'), (SELECT value FROM meta WHERE name = 'worker'), (SELECT coalesce(max(id), 0) FROM events)").
+			Scan(&snap.MaxJob, &snap.MaxWorker, &snap.MaxEvent)
+	})
+	return snap, err
+}
+
+// each calls fn for every row.
+func each(ctx context.Context, q querier, query string, args []any, fn func(pgx.Rows) error) error {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return dbError(fmt.Sprintf("%.60q", query), err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return fmt.Errorf("%.60q: %w", query, err)
+		}
+	}
+	return dbError(fmt.Sprintf("%.60q", query), rows.Err())
+}
+
+// bodies reads rows that are one JSON column.
+func bodies[T any](ctx context.Context, q querier, query string, args ...any) ([]*T, error) {
+	var out []*T
+	err := each(ctx, q, query, args, func(r pgx.Rows) error {
+		var body string
+		if err := r.Scan(&body); err != nil {
+			return err
+		}
+		v := new(T)
+		out = append(out, v)
+		return json.Unmarshal([]byte(body), v)
+	})
+	return out, err
+}
+
+// queryJobs reads jobs with their steps; whole ones with their body.
+func queryJobs(ctx context.Context, q querier, whole bool, tail string, args ...any) ([]*farm.Job, error) {
+	cols := jobCols + ", ''"
+	if whole {
+		cols = jobCols + ", body"
+	}
+	var out []*farm.Job
+	var ids []int64
+	byID := make(map[int64]*farm.Job)
+	err := each(ctx, q, "SELECT "+cols+" FROM jobs "+tail, args, func(r pgx.Rows) error {
+		j := &farm.Job{}
+		var created, started, finished int64
+		var head, body string
+		if err := r.Scan(&j.ID, &j.Spec.Name, &j.Owner, &j.Priority, &j.State, &j.Paused, &j.Canceled, &j.Reason, &j.Build,
+			&created, &started, &finished, &head, &body); err != nil {
+			return err
+		}
+		j.Created, j.Started, j.Finished = store.Time(created), store.Time(started), store.Time(finished)
+		out, ids = append(out, j), append(ids, j.ID)
+		byID[j.ID] = j
+		return store.JoinSpec(&j.Spec, head, body)
+	})
+	if err != nil || len(out) == 0 {
+		return out, err
+	}
+	err = each(ctx, q, "SELECT "+stepCols+" FROM steps WHERE job = ANY($1) ORDER BY job, idx", []any{ids}, func(r pgx.Rows) error {
+		var s farm.Step
+		var spec string
+		if err := r.Scan(&s.Job, &s.Index, &spec, &s.Tasks, &s.State, &s.Next, &s.Retrying, &s.Running, &s.Done, &s.Failed, &s.Canceled, &s.Seconds, &s.Slowest, &s.Fastest); err != nil {
+			return err
+		}
+		j := byID[s.Job]
+		j.Steps = append(j.Steps, s)
+		return store.SetStepSpec(&j.Steps[len(j.Steps)-1], spec)
+	})
+	return out, err
+}
+
+func queryTasks(ctx context.Context, q querier, tail string, args ...any) ([]*farm.Task, error) {
+	var out []*farm.Task
+	err := each(ctx, q, "SELECT "+taskCols+" FROM tasks "+tail, args, func(r pgx.Rows) error {
+		t := &farm.Task{}
+		var state int
+		var attempts, outputs string
+		if err := r.Scan(&t.Job, &t.Step, &t.Index, &state, &t.Since, &attempts, &outputs); err != nil {
+			return err
+		}
+		t.State = store.TaskStateOf(state)
+		out = append(out, t)
+		if err := store.UnList(attempts, &t.Attempts); err != nil {
+			return err
+		}
+		return store.UnList(outputs, &t.Outputs)
+	})
+	return out, err
+}
+
+// Job returns a job.
+func (s *Store) Job(ctx context.Context, id int64) (*farm.Job, error) {
+	var out []*farm.Job
+	err := s.snapshot(ctx, func(q querier) (err error) {
+		out, err = queryJobs(ctx, q, true, "WHERE id = $1", id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(out) == 0 {
+		return nil, farm.Errorf(farm.NotFound, "there is no job %d", id)
+	}
+	return out[0], nil
+}
+
+// Jobs lists jobs.
+func (s *Store) Jobs(ctx context.Context, q farm.JobQuery) ([]*farm.Job, error) {
+	tail := "WHERE true"
+	var args []any
+	add := func(cond string, v any) {
+		args = append(args, v)
+		tail += fmt.Sprintf(" AND "+cond, len(args))
+	}
+	if q.Before > 0 {
+		add("id < $%d", q.Before)
+	}
+	if q.Owner != "" {
+		add("owner = $%d", q.Owner)
+	}
+	if q.Name != "" {
+		add("name = $%d", q.Name)
+	}
+	if len(q.States) > 0 {
+		states := make([]string, len(q.States))
+		for i, v := range q.States {
+			states[i] = string(v)
+		}
+		add("state = ANY($%d)", states)
+	}
+	tail += " ORDER BY id DESC"
+	if q.Limit > 0 {
+		tail += fmt.Sprintf(" LIMIT %d", q.Limit)
+	}
+	var out []*farm.Job
+	err := s.snapshot(ctx, func(db querier) (err error) {
+		out, err = queryJobs(ctx, db, false, tail, args...)
+		return err
+	})
+	return out, err
+}
+
+// Task returns a task that was leased at least once.
+func (s *Store) Task(ctx context.Context, k farm.TaskKey) (*farm.Task, error) {
+	out, err := queryTasks(ctx, s.pool, "WHERE job = $1 AND step = $2 AND idx = $3", k.Job, k.Step, k.Index)
+	if err != nil {
+		return nil, err
+	}
+	if len(out) == 0 {
+		return nil, farm.Errorf(farm.NotFound, "task %d/%d of job %d was never leased", k.Step, k.Index, k.Job)
+	}
+	return out[0], nil
+}
+
+// Tasks lists tasks that were leased at least once.
+func (s *Store) Tasks(ctx context.Context, q farm.TaskQuery) ([]*farm.Task, error) {
+	where := "WHERE job = $1 AND (step, idx) >= ($2, $3)"
+	args := []any{q.Job, q.FromStep, q.From}
+	if q.Step >= 0 {
+		args = append(args, q.Step)
+		where += fmt.Sprintf(" AND step = $%d", len(args))
+	}
+	if len(q.States) > 0 {
+		live, bad := true, true
+		ids := make([]int16, len(q.States))
+		for i, st := range q.States {
+			n := store.TaskState(st)
+			ids[i] = int16(n)
+			live, bad = live && n < 2, bad && n > 2
+		}
+		args = append(args, ids)
+		where += fmt.Sprintf(" AND state = ANY($%d)", len(args))
+		// The terms of the partial indexes, so that the planner may use them.
+		if live {
+			where += " AND state < 2"
+		} else if bad {
+			where += " AND state > 2"
+		}
+	}
+	where += " ORDER BY job, step, idx"
+	if q.Limit > 0 {
+		where += fmt.Sprintf(" LIMIT %d", q.Limit)
+	}
+	return queryTasks(ctx, s.pool, where, args...)
+}
+
+// Workers lists the workers by id.
+func (s *Store) Workers(ctx context.Context) ([]*farm.Worker, error) {
+	return bodies[farm.Worker](ctx, s.pool, "SELECT body FROM workers ORDER BY id")
+}
+
+// Accounts lists users and tokens.
+func (s *Store) Accounts(ctx context.Context) (us []*farm.User, ts []*farm.Token, err error) {
+	err = s.snapshot(ctx, func(q querier) (err error) {
+		if us, err = bodies[farm.User](ctx, q, "SELECT body FROM users ORDER BY login"); err != nil {
+			return err
+		}
+		ts, err = bodies[farm.Token](ctx, q, "SELECT body FROM tokens")
+		return err
+	})
+	return us, ts, err
+}
+
+// Events lists events after an id.
+func (s *Store) Events(ctx context.Context, after int64, limit int) ([]farm.Event, int64, error) {
+	if limit <= 0 {
+		limit = 1000
+	}
+	rows, err := bodies[farm.Event](ctx, s.pool, "SELECT body FROM events WHERE id > $1 ORDER BY id LIMIT $2", after, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	out := make([]farm.Event, len(rows))
+	for i, e := range rows {
+		out[i] = *e
+	}
+	var oldest int64
+	err = s.pool.QueryRow(ctx, "SELECT coalesce(min(id), 0) FROM events").Scan(&oldest)
+	return out, oldest, dbError("read the oldest event", err)
+}
+
+// References names the blobs in use.
+func (s *Store) References(ctx context.Context, fn func(string) error) error {
+	return s.snapshot(ctx, func(q querier) error {
+		err := each(ctx, q, "SELECT body FROM jobs", nil, func(r pgx.Rows) error {
+			var body string
+			if err := r.Scan(&body); err != nil {
+				return err
+			}
+			var b store.JobBody
+			if err := json.Unmarshal([]byte(body), &b); err != nil {
+				return err
+			}
+			j := farm.Job{Spec: farm.Spec{Files: b.Files}}
+			return j.References(fn)
+		})
+		if err != nil {
+			return err
+		}
+		return each(ctx, q, "SELECT attempts, outputs FROM tasks WHERE job NOT IN (SELECT job FROM purge)", nil, func(r pgx.Rows) error {
+			var attempts, outputs string
+			if err := r.Scan(&attempts, &outputs); err != nil {
+				return err
+			}
+			var t farm.Task
+			if err := store.UnList(attempts, &t.Attempts); err != nil {
+				return err
+			}
+			if err := store.UnList(outputs, &t.Outputs); err != nil {
+				return err
+			}
+			return t.References(fn)
+		})
+	})
+}
