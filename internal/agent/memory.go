@@ -1,0 +1,15 @@
+package agent
+
+import "context"
+
+// watchMemory notes the memory of the session's processes while a task runs, so
+// that a renderer which an environment keeps loaded is counted as well, until ctx
+// ends.
+func (a *agent) watchMemory(ctx context.Context, l *lease, session string) {
+	// Short tasks are looked at once, long ones soon and then regularly.
+	for pause := a.set.SampleEvery / 10; wait(ctx, pause); pause = a.set.SampleEvery {
+		if now := sessionMemory(session); now > 0 {
+			l.set(func() { l.memory = max(l.memory, now) })
+		}
+	}
+}
