@@ -14,8 +14,9 @@ const (
 	maxValues     = 50_000
 	maxRepeated   = 2_000_000
 	maxDepth      = 64
-	maxIndicators = 75_000
-	maxComments   = 20_000
+	maxIndicators = 40_000
+	maxLines      = 30_000
+	maxComments   = 10_000
 )
 
 type kind uint8
@@ -75,21 +76,31 @@ func parseDocument(data []byte) (*node, error) {
 }
 
 // checkIndicators refuses what would make the YAML parser, which reads a document
-// whole, build far more than maxValues values or as many comments.
+// whole, build far more than maxValues values or as many comments. It cannot tell
+// those from the same characters in embedded text, so the limits leave room for it.
 func checkIndicators(data []byte) error {
-	flow := bytes.Count(data, []byte(",")) + bytes.Count(data, []byte("[")) + bytes.Count(data, []byte("{"))
-	if flow > maxIndicators {
-		return Errors{{
-			Rule: fmt.Sprintf("has %d commas and brackets, and at most %d are read", flow, maxIndicators),
-			Hint: "move large data into files that PATH parameters name",
-		}}
-	}
-	comments := bytes.Count(data, []byte(" #")) + bytes.Count(data, []byte("\n#")) + bytes.Count(data, []byte("\t#"))
-	if comments > maxComments {
-		return Errors{{
-			Rule: fmt.Sprintf("has %d comments, and at most %d are read", comments, maxComments),
-			Hint: "remove some",
-		}}
+	for _, limit := range []struct {
+		what string
+		of   []string
+		most int
+	}{
+		{"commas and brackets", []string{",", "[", "{"}, maxIndicators},
+		{"lines", []string{"\n", "\r"}, maxLines},
+		{"comments", []string{" #", "\t#", "\n#", "\r#"}, maxComments},
+	} {
+		count := 0
+		for _, s := range limit.of {
+			count += bytes.Count(data, []byte(s))
+		}
+		if limit.what == "lines" {
+			count -= bytes.Count(data, []byte("\r\n"))
+		}
+		if count > limit.most {
+			return Errors{{
+				Rule: fmt.Sprintf("has %d %s, and at most %d are read as YAML", count, limit.what, limit.most),
+				Hint: "move large data into files that PATH parameters name",
+			}}
+		}
 	}
 	return nil
 }
