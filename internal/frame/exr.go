@@ -95,12 +95,10 @@ func decodeEXR(src *source, c *canvas) error {
 	if err := c.begin(display.w(), display.h(), view.has(3)); err != nil {
 		return err
 	}
-	table := f.tables
-	for i, p := range f.parts {
-		table += 8 * f.counts[i]
-		_ = p
+	at, end := f.tables, f.tables
+	for _, n := range f.counts {
+		end += 8 * n
 	}
-	end, at := table, f.tables
 	for i, p := range f.parts {
 		r := &exrReader{src: src, f: f, p: p, part: i, tables: end, c: c}
 		if i == part {

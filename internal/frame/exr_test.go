@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -334,6 +335,35 @@ func (w *exrWriter) headersOnly() []byte {
 		b = binary.LittleEndian.AppendUint64(b, uint64(at))
 	}
 	return append(b, le32(0, 0)...)
+}
+
+// Chunks that lie over one another would be more work than the file is large.
+func TestEXROverlap(t *testing.T) {
+	t.Parallel()
+	w := plainEXR(64, 8, exrNone, "R", "G", "B")
+	b := w.file()
+	at := int(firstChunk(t, b))
+	size := 64 * 3 * 2
+	for i := range 8 { // each chunk 40 bytes after the one before
+		binary.LittleEndian.PutUint64(b[at-64+8*i:], uint64(at+40*i))
+		copy(b[at+40*i:], le32(i, size))
+	}
+	_, err := prove(b[:at+40*7+8+size], Want{})
+	wantKind(t, err, Damaged)
+}
+
+// Channels that are marked as linear go through a curve in B44.
+func TestEXRB44Linear(t *testing.T) {
+	t.Parallel()
+	w := plainEXR(8, 8, exrB44, "R", "G", "B")
+	w.value = func(_, _, _, _ int) float64 { return 1.5 }
+	for i := range w.parts[0].channels {
+		w.parts[0].channels[i].linear = true
+	}
+	b := w.file()
+	if r, _, _ := readHDR(t, b, 0).At(3, 3); !near(float64(r), 8*math.Log(1.5), 1e-3) {
+		t.Errorf("1.5 became %g", r)
+	}
 }
 
 func TestHalf(t *testing.T) {

@@ -58,6 +58,9 @@ func (r *exrReader) chunk(ch exrChunk, at uint64) error {
 	if size > r.src.size-off {
 		return io.ErrUnexpectedEOF
 	}
+	if r.f.used += size; r.f.used > r.src.size {
+		return fmt.Errorf("it and others share their bytes")
+	}
 	if r.p.deep {
 		return nil
 	}

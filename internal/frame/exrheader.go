@@ -22,6 +22,7 @@ type exrFile struct {
 	parts     []*exrPart
 	counts    []int64 // chunks of each part
 	tables    int64   // offset of the first table
+	used      int64   // bytes of the chunks that were read so far
 }
 
 // exrHead reads headers and counts the bytes.

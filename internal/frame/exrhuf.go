@@ -38,7 +38,8 @@ type bitReader struct {
 	over int // bits that were made up
 }
 
-// fill makes at least 57 bits ready.
+// fill makes at least 57 bits ready. That is one less than the longest code
+// may have, but such a code would take a chunk of 10^11 words to come about.
 func (b *bitReader) fill() {
 	for b.n <= 56 {
 		b.acc <<= 8

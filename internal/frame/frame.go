@@ -42,7 +42,7 @@ const (
 	// MaxSide is the largest width and the largest height in pixels.
 	MaxSide = 1 << 18
 	// MaxThumbnail is the largest longer side of a thumbnail in pixels.
-	MaxThumbnail = 4096
+	MaxThumbnail = 2048
 )
 
 // Want is what a picture was asked to be. The zero value takes any whole

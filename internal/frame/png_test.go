@@ -105,6 +105,60 @@ func TestPNGRaw(t *testing.T) {
 	}
 }
 
+// filtered returns lines of bytes with the given filters put on.
+func filtered(lines [][]byte, bpp int, filters []byte) (out []byte) {
+	prev := make([]byte, len(lines[0]))
+	for y, line := range lines {
+		f := filters[y%len(filters)]
+		out = append(out, f)
+		for i, v := range line {
+			var a, b, c int
+			if b = int(prev[i]); i >= bpp {
+				a, c = int(line[i-bpp]), int(prev[i-bpp])
+			}
+			switch f {
+			case 1:
+				v -= byte(a)
+			case 2:
+				v -= byte(b)
+			case 3:
+				v -= byte((a + b) / 2)
+			case 4:
+				best := a
+				if p := a + b - c; abs(p-b) < abs(p-best) {
+					best = b
+				}
+				if p := a + b - c; abs(p-c) < abs(p-best) {
+					best = c
+				}
+				v -= byte(best)
+			}
+			out = append(out, v)
+		}
+		prev = line
+	}
+	return out
+}
+
+func TestPNGFilters(t *testing.T) {
+	t.Parallel()
+	m := sample(17, 12)
+	var lines, green [][]byte
+	for y := range 12 {
+		line := m.Pix[y*m.Stride:][:m.Stride]
+		lines, green = append(lines, line), append(green, nil)
+		for x := 1; x < len(line); x += 4 {
+			green[y] = append(green[y], line[x])
+		}
+	}
+	grey := image.NewGray(m.Rect)
+	copy(grey.Pix, bytes.Join(green, nil))
+	for _, filters := range [][]byte{{0}, {1}, {2}, {3}, {4}, {4, 3, 2, 1, 0}, {1, 4, 2, 3}} {
+		sameColours(t, pixels(t, rawPNG(17, 12, 8, pngRGBA, 0, filtered(lines, 4, filters))), m, 0)
+		sameColours(t, pixels(t, rawPNG(17, 12, 8, pngGrey, 0, filtered(green, 1, filters))), grey, 0)
+	}
+}
+
 func TestPNGFaults(t *testing.T) {
 	t.Parallel()
 	good := encodePNG(t, sample(40, 30))

@@ -16,7 +16,7 @@ import (
 )
 
 // MaxCells is the largest number of pictures on a contact sheet.
-const MaxCells = 10_000
+const MaxCells = 1000
 
 // Cell is one picture of a contact sheet.
 type Cell struct {

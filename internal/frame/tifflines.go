@@ -29,6 +29,10 @@ func decodeTIFF(src *source, c *canvas) error {
 	if l.w < 1 || l.h < 1 {
 		return c.begin(l.w, l.h, false)
 	}
+	// One code of LZW, 12 bits, stands for less than 4096 bytes.
+	if int64(l.bytesPerLine()) > 4096*src.size {
+		return truncated(TIFF, "%d bytes cannot hold a line of %d", src.size, l.bytesPerLine())
+	}
 	d := &tiffLines{t: t, l: l, c: c, line: make([]byte, l.bytesPerLine())}
 	d.row, d.lin = make([]byte, 4*l.tw), make([]float32, 4*l.tw)
 	for ty := range l.down {
