@@ -194,7 +194,11 @@ func (st *state) serve(c *claim) {
 			}
 		}
 	}
-	if l := st.lend(w, c.req); l != nil {
+	l := st.lend(w, c.req)
+	if l == nil {
+		l = st.double(w, c.req)
+	}
+	if l != nil {
 		st.grant(c, l)
 		return
 	}
@@ -254,11 +258,21 @@ func (st *state) take(s *step, w *worker, req ClaimRequest) *lease {
 	} else {
 		return nil
 	}
+	t.State = TaskRunning
+	s.Running++
+	l := st.start(s, t, w, req)
+	if s.Untouched()+int64(len(s.retry)) == 0 {
+		st.queue.Remove(s.Job, s.Index)
+	}
+	st.tail(s)
+	return l
+}
+
+// start begins an attempt of the task on the worker.
+func (st *state) start(s *step, t *Task, w *worker, req ClaimRequest) *lease {
 	st.lastLease++
 	l := &lease{id: st.lastLease, worker: w, step: s, task: t, key: req.Key, started: st.now, deadline: st.now.Add(st.period(w))}
-	t.State = TaskRunning
 	t.Attempts = append(t.Attempts, Attempt{Lease: l.id, Worker: w.ID, Name: w.Name, Door: w.Door, Started: st.now, Build: w.build(s.job.Spec.Renderer)})
-	s.Running++
 	st.hold(l)
 	if req.Warm != s.Job {
 		w.warmFrom = st.now
@@ -268,9 +282,6 @@ func (st *state) take(s *step, w *worker, req ClaimRequest) *lease {
 	st.changedStep(s)
 	st.emitTask(s, t.Index, "task.started")
 	st.f.meter.claims.Add(1)
-	if s.Untouched()+int64(len(s.retry)) == 0 {
-		st.queue.Remove(s.Job, s.Index)
-	}
 	return l
 }
 

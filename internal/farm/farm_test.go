@@ -911,3 +911,75 @@ func TestEventsTellTheStory(t *testing.T) {
 		}
 	})
 }
+
+func TestASlowLastTaskIsGivenToASecondWorker(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		j := b.submit(ann, template("1-5"))
+		fast, slow := b.worker("fast"), b.worker("slow")
+		stuck := b.mustClaim(slow)
+		for range 4 {
+			b.complete(b.mustClaim(fast)) // a second each
+		}
+		beat := func() *farm.PulseReply {
+			r, err := b.f.Heartbeat(b.t.Context(), farm.Pulse{By: ann, Worker: slow.ID, Leases: []farm.Progress{{Lease: stuck.ID}}})
+			b.check(err)
+			return r
+		}
+		if l := b.claim(fast); l != nil {
+			b.t.Fatal("a task is doubled before it is slow")
+		}
+		got := b.wait(fast, time.Minute)
+		time.Sleep(15 * time.Second)
+		beat()
+		l := <-got
+		if l == nil || l.Task != stuck.Task || l.Attempt != 2 {
+			b.t.Fatalf("the idle worker got %+v, want a second attempt of %v", l, stuck.Task)
+		}
+		if third := b.claim(b.worker("third")); third != nil {
+			b.t.Error("a task got a third attempt at once")
+		}
+		b.want(j.ID, farm.JobRunning, farm.Counts{Total: 5, Running: 1, Done: 4})
+		if v := b.complete(l); !v.Accepted {
+			b.t.Errorf("the faster attempt: %+v", v)
+		}
+		b.want(j.ID, farm.JobDone, farm.Counts{Total: 5, Done: 5})
+		if r := beat(); r.Stop[stuck.ID] == "" {
+			b.t.Error("the slower attempt is not told to stop")
+		}
+		if v := b.complete(stuck); v.Accepted {
+			b.t.Error("the task counted twice")
+		}
+		w, err := b.f.Farmhand(b.t.Context(), slow.ID)
+		b.check(err)
+		if w.Failed != 0 || w.State != farm.WorkerIdle {
+			b.t.Errorf("losing the race counts against the worker: %+v", w)
+		}
+	})
+}
+
+func TestOneOfTwoAttemptsMayFail(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		t.Run(fmt.Sprint("the first ", first), func(t *testing.T) {
+			bubble(t, farm.Settings{}, func(b *bundle) {
+				j := b.submit(ann, template("1-4"))
+				fast, slow := b.worker("fast"), b.worker("slow", func(r *farm.Registration) { r.Lease = time.Hour })
+				one := b.mustClaim(slow)
+				for range 3 {
+					b.complete(b.mustClaim(fast))
+				}
+				time.Sleep(20 * time.Second)
+				two := b.mustClaim(fast)
+				if !first {
+					one, two = two, one
+				}
+				b.fail(one, farm.CauseJob)
+				b.want(j.ID, farm.JobRunning, farm.Counts{Total: 4, Running: 1, Done: 3})
+				b.restart()
+				if v := b.complete(two); !v.Accepted {
+					b.t.Errorf("the other attempt: %+v", v)
+				}
+				b.want(j.ID, farm.JobDone, farm.Counts{Total: 4, Done: 4})
+			})
+		})
+	}
+}

@@ -14,6 +14,8 @@ type Settings struct {
 	AsideJobs     int           `yaml:"aside_jobs" help:"A worker on which this many different jobs failed in a row is set aside."`
 	AsideFaults   int           `yaml:"aside_faults" help:"A worker that failed this often in a row by its own fault is set aside."`
 	AvoidAfter    int           `yaml:"avoid_after" help:"After this many failures of a job in a row on a worker, other workers take the job's tasks."`
+	Straggler     float64       `yaml:"straggler" help:"A last task that runs this many times longer than its step's tasks usually do is given to a second, idle worker; negative: never."`
+	StragglerMin  time.Duration `yaml:"straggler_min" help:"A task that has not run this long is no straggler."`
 	MaxTasks      int64         `yaml:"max_tasks" help:"Jobs of more tasks are refused."`
 	MaxFiles      int           `yaml:"max_files" help:"Jobs of more input files are refused."`
 	EventsKept    int64         `yaml:"events_kept" help:"How many events are kept for readers that come back."`
@@ -32,6 +34,8 @@ func Defaults() Settings {
 		AsideJobs:     3,
 		AsideFaults:   5,
 		AvoidAfter:    3,
+		Straggler:     2,
+		StragglerMin:  10 * time.Second,
 		MaxTasks:      10_000_000,
 		MaxFiles:      100_000,
 		EventsKept:    200_000,
@@ -51,6 +55,8 @@ func (s Settings) withDefaults() Settings {
 	pick(&s.AsideJobs, d.AsideJobs)
 	pick(&s.AsideFaults, d.AsideFaults)
 	pick(&s.AvoidAfter, d.AvoidAfter)
+	pick(&s.Straggler, d.Straggler)
+	pick(&s.StragglerMin, d.StragglerMin)
 	pick(&s.MaxTasks, d.MaxTasks)
 	pick(&s.MaxFiles, d.MaxFiles)
 	pick(&s.EventsKept, d.EventsKept)

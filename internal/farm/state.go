@@ -24,6 +24,7 @@ type state struct {
 	byKey   map[string]*worker
 	leases  map[int64]*lease
 	queue   *sched.Queue
+	tails   map[*step]struct{} // ready steps with only running tasks left
 	users   map[string]*User
 	tokens  map[[32]byte]*Token
 	limits  map[string]*Limit
@@ -115,7 +116,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		f: f, epoch: epoch, now: f.clock(),
 		jobs: make(map[int64]*job, len(snap.Jobs)), workers: make(map[int64]*worker, len(snap.Workers)),
 		byKey: make(map[string]*worker, len(snap.Workers)), leases: make(map[int64]*lease),
-		queue: sched.New(), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
+		queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
 		limits: make(map[string]*Limit), values: snap.Values,
 		lastJob: max(snap.MaxJob, FirstJob-1), lastWorker: snap.MaxWorker, lastEvent: snap.MaxEvent,
 		// Leases of an earlier writer that were handed out but never written can
@@ -301,6 +302,7 @@ func RendererAttribute(product string) string { return "attr.renderer." + produc
 
 // place puts a step into the queue or takes it out, as its state asks.
 func (st *state) place(s *step) {
+	st.tail(s)
 	want := s.State == StepReady && !s.job.Paused && !s.job.Canceled && s.Untouched()+int64(len(s.retry)) > 0
 	if !want {
 		st.queue.Remove(s.Job, s.Index)

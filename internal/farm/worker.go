@@ -335,6 +335,7 @@ func (st *state) leave(w *worker, o Outcome, why string) {
 // scan looks for what time alone has changed.
 func (st *state) scan() error {
 	st.expired()
+	st.doubleWaiting()
 	for _, w := range st.workers {
 		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > max(st.f.settings.WorkerTimeout, w.Lease) && !st.claims(w) {
 			st.leave(w, OutcomeLost, "not heard of any more")
