@@ -1,0 +1,78 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"drover.farm/internal/farm"
+)
+
+// Serve is the settings of `drover serve`.
+type Serve struct {
+	Listen       string         `yaml:"listen" help:"Address of the main listener: HOST:PORT. Port 0 takes a free one."`
+	ReadyFile    string         `yaml:"ready_file" help:"Once the farm is ready its URL is written to this file; it is removed at the end."`
+	PublicURL    string         `yaml:"public_url" help:"What absolute links in answers are built from when a proxy is in front; else the host that the client used."`
+	TrustedProxy []netip.Prefix `yaml:"trusted_proxy" help:"Networks of proxies whose forwarded addresses count, such as 10.0.0.0/8."`
+	TLS          TLS            `yaml:"tls"`
+	Store        string         `yaml:"store" help:"Database file of the farm's state. By default drover.db in the data folder."`
+	Blobs        string         `yaml:"blobs" help:"Folder of the farm's files. By default blobs in the data folder."`
+	Files        Files          `yaml:"files"`
+	HTTP         HTTP           `yaml:"http"`
+	Pictures     Pictures       `yaml:"pictures"`
+	Log          Log            `yaml:"log"`
+	Farm         farm.Settings  `yaml:"farm"`
+}
+
+// TLS is the certificate of the main listener.
+type TLS struct {
+	Cert string `yaml:"cert" help:"File with the certificate, and those above it, of the main listener (PEM). It is read again when it changes."`
+	Key  string `yaml:"key" help:"File with the certificate's private key (PEM)."`
+}
+
+// Files is the settings of the store of files.
+type Files struct {
+	Quota       Size          `yaml:"quota" help:"How many bytes scenes, frames and logs may take together; 0 for no limit."`
+	MinFree     Size          `yaml:"min_free" help:"How many bytes of the file system are left alone."`
+	UploadLimit Size          `yaml:"upload_limit" help:"How many bytes one uploaded file may have."`
+	UploadKept  time.Duration `yaml:"upload_kept" help:"How long an upload that was broken off can be gone on with."`
+	Sweep       time.Duration `yaml:"sweep" help:"How often files that nothing refers to any more are looked for."`
+	Spare       time.Duration `yaml:"spare" help:"How long a file that nothing refers to is kept, for a job that is being submitted with it."`
+	LogKept     time.Duration `yaml:"log_kept" help:"How long the live log of a task that is over is kept beside the log that was uploaded."`
+}
+
+// HTTP is the settings of the main listener.
+type HTTP struct {
+	HeaderTimeout time.Duration `yaml:"header_timeout" help:"How long a client may take to send the head of a request."`
+	IdleTimeout   time.Duration `yaml:"idle_timeout" help:"How long a connection without a request is kept."`
+	Grace         time.Duration `yaml:"grace" help:"How long requests under way, such as uploads, may take to finish when the farm is told to end."`
+}
+
+// Pictures is the settings of the look that is taken at each frame.
+type Pictures struct {
+	AtOnce    int `yaml:"at_once" help:"How many frames are looked at at once; 0 for one a core."`
+	Thumbnail int `yaml:"thumbnail" help:"The longer side of thumbnails in pixels."`
+}
+
+// Log is how the program's own log is written.
+type Log struct {
+	Level  string `yaml:"level" help:"Which lines are logged: debug, info, warn or error."`
+	Format string `yaml:"format" help:"How lines are logged: text, json, or auto for text on a terminal and JSON elsewhere."`
+}
+
+// DefaultListen is where `drover serve` listens and where its clients look.
+const DefaultListen = "127.0.0.1:7700"
+
+// DefaultServe returns the settings of a farm that says nothing else.
+func DefaultServe() *Serve {
+	return &Serve{
+		Listen: DefaultListen,
+		Files: Files{
+			MinFree: 1 << 30, UploadLimit: 1 << 40, UploadKept: 24 * time.Hour,
+			Sweep: time.Hour, Spare: 24 * time.Hour, LogKept: 24 * time.Hour,
+		},
+		HTTP:     HTTP{HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, Grace: 30 * time.Second},
+		Pictures: Pictures{Thumbnail: 320},
+		Log:      Log{Level: "info", Format: "auto"},
+		Farm:     farm.Defaults(),
+	}
+}
