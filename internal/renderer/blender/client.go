@@ -98,7 +98,7 @@ func (o *OpenOptions) config(ctx context.Context) (*config, error) {
 }
 
 // readRules takes the rules out of a path mapping rules file (How Jobs Are Run
-// of OpenJD 2023-09, "Path Mapping").
+// of OpenJD 2023-09, "Path Mapping"). An empty file has none.
 func readRules(path string) (json.RawMessage, error) {
 	const largest = 4 << 20
 	f, err := os.Open(path)
@@ -110,7 +110,7 @@ func readRules(path string) (json.RawMessage, error) {
 		Version string            `json:"version"`
 		Rules   []json.RawMessage `json:"path_mapping_rules"`
 	}
-	if err := json.NewDecoder(io.LimitReader(f, largest)).Decode(&doc); err != nil {
+	if err := json.NewDecoder(io.LimitReader(f, largest)).Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read the path mapping rules: %w", err)
 	}
 	return json.Marshal(doc.Rules)

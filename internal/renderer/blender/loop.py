@@ -407,6 +407,7 @@ class Base:
 
 class Loop:
     def __init__(self, config):
+        bpy.context.preferences.edit.use_negative_frames = True  # of this process only
         self.files = Files(config)
         self.files.run()
         self.outputs = OutputNodes()
@@ -429,6 +430,9 @@ class Loop:
         render.use_file_extension = True  # of the compositor's files; ours has it
         render.filepath = os.path.join(req["folder"], req["name"] + extension)
         self.outputs.redirect(req["folder"])
+        limits = scene.bl_rna.properties["frame_current"]
+        if not limits.hard_min <= req["frame"] <= limits.hard_max:
+            raise ValueError("Blender has no frame %d, only %d to %d" % (req["frame"], limits.hard_min, limits.hard_max))
         scene.frame_current = req["frame"]
         result = bpy.ops.render.render(write_still=True, scene=scene.name)
         if "FINISHED" not in result:

@@ -25,6 +25,7 @@ const (
 	maxParameter = 1024 // characters of a parameter's value (OpenJD 2023-09, section 2.5)
 	maxJobName   = 128
 	maxLibraries = 500
+	lastFrame    = 1_048_574 // of Blender, in both directions
 	maxInputs    = 200_000
 )
 
@@ -153,16 +154,30 @@ func quoted(names []string) string {
 func planFrames(set *Settings, text string) (renderer.Frames, error) {
 	if text != "" {
 		f, err := renderer.ParseFrames(text)
-		if err == nil && len(f.String()) > maxParameter {
-			err = fmt.Errorf("the frame list is %d characters long; a job takes %d: submit it in parts", len(f.String()), maxParameter)
+		if err != nil {
+			return f, err
 		}
-		return f, err
+		if n := len(f.String()); n > maxParameter {
+			return f, fmt.Errorf("the frame list is %d characters long; a job takes %d: submit it in parts", n, maxParameter)
+		}
+		if runs := f.Runs(); runs[0].Start < -lastFrame || runs[len(runs)-1].End > lastFrame {
+			return f, fmt.Errorf("frames %s: Blender has frames from %d to %d", shorten(f.String()), -lastFrame, lastFrame)
+		}
+		return f, nil
 	}
 	f, err := renderer.FrameRange(int64(set.Start), int64(set.End), int64(set.Step))
 	if err != nil {
 		return f, fmt.Errorf("the scene's own frame range cannot be used, name the frames: %w", err)
 	}
 	return f, nil
+}
+
+func shorten(s string) string {
+	const most = 60
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
 }
 
 // formats are what the template allows besides the scene's own.

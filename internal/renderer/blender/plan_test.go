@@ -196,6 +196,8 @@ func TestPlanRefuses(t *testing.T) {
 		"own range":    {backwards, PlanOptions{}, "own frame range"},
 		"frames":       {path, PlanOptions{Frames: "9-1"}, "write 1-9"},
 		"too many":     {path, PlanOptions{Frames: "1-1000000000"}, "at most 10000000"},
+		"far frame":    {path, PlanOptions{Frames: "1,1048575"}, "to 1048574"},
+		"early frame":  {path, PlanOptions{Frames: "-2000000"}, "from -1048574"},
 		"scattered":    {path, PlanOptions{Frames: strings.Join(scattered, ",")}, "submit it in parts"},
 		"camera":       {path, PlanOptions{Camera: "x"}, `it has "Cam"`},
 		"scene":        {path, PlanOptions{SceneName: "x"}, `it has "Main"`},

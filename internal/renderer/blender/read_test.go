@@ -46,6 +46,7 @@ def save(name, compress=False):
         json.dump(dict(active=bpy.context.scene.name, cameras=sorted(o.name for o in bpy.data.objects if o.type == 'CAMERA'),
             scenes=[told(s) for s in bpy.data.scenes]), f)
 
+bpy.context.preferences.edit.use_negative_frames = True
 s = bpy.context.scene
 save('default')
 save('default-zstd', True)

@@ -1,3 +1,5 @@
+//go:build unix
+
 package blender
 
 import (
@@ -5,8 +7,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"image/png"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,49 +26,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// smallScene makes a scene that renders in a moment, or, with samples, in as
-// long as one likes.
-const smallScene = `
-import bpy, sys
-path, samples = sys.argv[sys.argv.index('--') + 1:][:2]
-s = bpy.context.scene
-r = s.render
-r.engine = 'CYCLES'
-s.cycles.samples, s.cycles.use_denoising, s.cycles.use_adaptive_sampling = int(samples), False, False
-r.resolution_x, r.resolution_y, r.resolution_percentage = 64, 36, 100
-r.filepath = '/nowhere/must/not/be/written_'
-bpy.data.objects['Cube'].keyframe_insert('location', frame=1)
-bpy.data.objects['Cube'].location.x = 3
-bpy.data.objects['Cube'].keyframe_insert('location', frame=20)
-bpy.ops.wm.save_as_mainfile(filepath=path)
-`
-
-// sharedScenes are small scenes that many tests render; Blender makes each once.
-type sharedScenes struct {
-	mu  sync.Mutex
-	dir string
-}
-
-var shared sharedScenes
-
-func (s *sharedScenes) scene(t testing.TB, samples string) string {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.dir == "" {
-		dir, err := os.MkdirTemp("", "drover-scenes-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.dir = dir
-	}
-	path := filepath.Join(s.dir, samples+".blend")
-	if _, err := os.Stat(path); err != nil {
-		runBlender(t, smallScene, path, samples)
-	}
-	return path
-}
-
 type opened struct {
 	t     testing.TB
 	dir   string
@@ -74,17 +35,17 @@ type opened struct {
 	log   bytes.Buffer
 }
 
-// newSession saves a scene by script and opens it.
-func newSession(t testing.TB, script string, args ...string) *opened {
+// newOpened saves a scene by script and opens it.
+func newOpened(t testing.TB, script string, args ...string) *opened {
 	t.Helper()
-	s := prepareSession(t, script, args...)
+	s := prepared(t, script, args...)
 	if err := s.start(); err != nil {
 		t.Fatalf("%v\n%s", err, s.log.String())
 	}
 	return s
 }
 
-func prepareSession(t testing.TB, script string, args ...string) *opened {
+func prepared(t testing.TB, script string, args ...string) *opened {
 	t.Helper()
 	s := &opened{t: t, dir: filepath.Join(t.TempDir(), "state"), out: filepath.Join(t.TempDir(), "out")}
 	if script == smallScene {
@@ -234,9 +195,9 @@ func names(t testing.TB, dir string) []string {
 
 func TestFramesAreThoseOfBlender(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, smallScene, "4")
+	s := newOpened(t, smallScene, "4")
 	pid := s.blenderPID()
-	for _, n := range []int64{1, 20, 2} {
+	for _, n := range []int64{1, 20, 2, -4} {
 		r, log := s.must(s.options(n))
 		if want := []string{renderer.FrameName("f_####", n) + ".png"}; !slices.Equal(r.Files, want) {
 			t.Errorf("files %v, want %v", r.Files, want)
@@ -255,6 +216,14 @@ func TestFramesAreThoseOfBlender(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	negative := filepath.Join(plain, "negative.png")
+	setFrame := fmt.Sprintf("import bpy; s = bpy.context.scene; s.frame_set(-4); s.render.filepath = %q; bpy.ops.render.render(write_still=True)", negative)
+	if out, err := exec.Command(realBlender(t), "-b", s.scene, "--python-expr", setFrame).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.Rename(negative, filepath.Join(plain, "f_-0004.png")); err != nil {
+		t.Fatal(err)
+	}
 	if diff := cmp.Diff(names(t, plain), names(t, s.out)); diff != "" {
 		t.Fatal(diff)
 	}
@@ -269,7 +238,7 @@ func TestFramesAreThoseOfBlender(t *testing.T) {
 
 func TestFrameSettings(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, smallScene, "1")
+	s := newOpened(t, smallScene, "1")
 	for format, ext := range map[string]string{"JPEG": ".jpg", "OPEN_EXR": ".exr", "TIFF": ".tif", "TARGA": ".tga", "BMP": ".bmp", "HDR": ".hdr"} {
 		o := s.options(3)
 		o.Format, o.Name = format, "as_"+format
@@ -294,7 +263,7 @@ func TestFrameSettings(t *testing.T) {
 
 func TestFrameFaults(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, smallScene+"\ns.camera = None\nbpy.ops.wm.save_as_mainfile(filepath=path)\n", "1")
+	s := newOpened(t, smallScene+"\ns.camera = None\nbpy.ops.wm.save_as_mainfile(filepath=path)\n", "1")
 	for name, c := range map[string]struct {
 		change func(*FrameOptions)
 		party  renderer.Party
@@ -326,7 +295,7 @@ func TestFrameFaults(t *testing.T) {
 
 func TestCrashCostsOneFrame(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, smallScene, "1000000")
+	s := newOpened(t, smallScene, "1000000")
 	pid := s.blenderPID()
 	log := newAwaiter("Sample ")
 	go func() {
@@ -361,7 +330,7 @@ func TestCrashCostsOneFrame(t *testing.T) {
 
 func TestCancelStopsBlender(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, smallScene, "1000000")
+	s := newOpened(t, smallScene, "1000000")
 	pid := s.blenderPID()
 	log := newAwaiter("Sample ")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -387,7 +356,7 @@ func TestCancelStopsBlender(t *testing.T) {
 // TestCommands drives the commands as a session does, as processes.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	s := prepareSession(t, smallScene, "1000000")
+	s := prepared(t, smallScene, "1000000")
 	folder := t.TempDir()
 	s.dir = stateDir(folder)
 	run := func(args ...string) *exec.Cmd {
@@ -440,7 +409,7 @@ func TestCommands(t *testing.T) {
 
 func TestKilledFrameCommandStopsBlender(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, smallScene, "1000000")
+	s := newOpened(t, smallScene, "1000000")
 	pid := s.blenderPID()
 	cmd := exec.Command(serveArgs(t)[0], "frame", "--session="+filepath.Dir(s.dir), "--frame=1", "--output="+s.out)
 	if err := os.Symlink(s.dir, stateDir(filepath.Dir(s.dir))); err != nil {
@@ -467,7 +436,7 @@ func TestBlenderDiesWithItsSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := prepareSession(t, smallScene, "1000000")
+			s := prepared(t, smallScene, "1000000")
 			watched := exec.Command("sleep", "600")
 			if err := watched.Start(); err != nil {
 				t.Fatal(err)
@@ -499,7 +468,7 @@ func TestBlenderDiesWithItsSession(t *testing.T) {
 
 func TestIdleSupervisorEnds(t *testing.T) {
 	t.Parallel()
-	s := prepareSession(t, smallScene, "1")
+	s := prepared(t, smallScene, "1")
 	s.open.Idle = time.Second
 	if err := s.start(); err != nil {
 		t.Fatal(err)
@@ -521,11 +490,11 @@ t.use_module = True
 t.write("import bpy\nprint('SCRIPT RAN')\nopen(bpy.data.filepath + '.ran', 'w')\nprint('openjd_env: PATH=/evil')\n")
 bpy.ops.wm.save_as_mainfile(filepath=path)
 `
-	s := newSession(t, script, "1")
+	s := newOpened(t, script, "1")
 	if _, err := os.Stat(s.scene + ".ran"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a script in the scene ran: %v", err)
 	}
-	allowed := prepareSession(t, script, "1")
+	allowed := prepared(t, script, "1")
 	allowed.open.Autoexec = true
 	if err := allowed.start(); err != nil {
 		t.Fatal(err)
@@ -538,7 +507,7 @@ bpy.ops.wm.save_as_mainfile(filepath=path)
 func TestOutputNodesStayInTheOutputFolder(t *testing.T) {
 	t.Parallel()
 	outside := t.TempDir()
-	s := newSession(t, smallScene+`
+	s := newOpened(t, smallScene+`
 s.use_nodes = True
 tree = s.node_tree
 layers = next(n for n in tree.nodes if n.type == 'R_LAYERS')
@@ -565,7 +534,7 @@ bpy.ops.wm.save_as_mainfile(filepath=path)
 
 func TestMultiviewWritesEachView(t *testing.T) {
 	t.Parallel()
-	s := newSession(t, smallScene+"\nr.use_multiview = True\nbpy.ops.wm.save_as_mainfile(filepath=path)\n", "1")
+	s := newOpened(t, smallScene+"\nr.use_multiview = True\nbpy.ops.wm.save_as_mainfile(filepath=path)\n", "1")
 	r, _ := s.must(s.options(1))
 	if diff := cmp.Diff([]string{"f_0001_L.png", "f_0001_R.png"}, r.Files); diff != "" {
 		t.Error(diff)
@@ -575,7 +544,7 @@ func TestMultiviewWritesEachView(t *testing.T) {
 func TestPathsAreMapped(t *testing.T) {
 	t.Parallel()
 	place := t.TempDir()
-	s := prepareSession(t, smallScene+`
+	s := prepared(t, smallScene+`
 import os
 place = sys.argv[-1]
 os.makedirs(place + '/tex'); os.makedirs(place + '/lib')
@@ -647,5 +616,80 @@ func TestOpenFaults(t *testing.T) {
 				t.Errorf("got %v, want a fault of the %s with %q", err, c.party, c.says)
 			}
 		})
+	}
+}
+
+func TestAnotherSceneOfTheFile(t *testing.T) {
+	t.Parallel()
+	s := newOpened(t, smallScene+`
+film = bpy.data.scenes.new('Film')
+film.render.engine, film.cycles.samples, film.cycles.use_denoising = 'CYCLES', 1, False
+film.render.resolution_x, film.render.resolution_y = 40, 20
+film.render.image_settings.file_format = 'FFMPEG'
+film.camera = s.camera
+for ob in s.collection.all_objects:
+    film.collection.objects.link(ob)
+bpy.ops.wm.save_as_mainfile(filepath=path)
+`, "1")
+	o := s.options(2)
+	o.Scene = "Film"
+	r, _ := s.must(o)
+	if w, h, _ := pixels(t, filepath.Join(s.out, r.Files[0])); w != 40 || h != 20 || !slices.Equal(r.Files, []string{"f_0002.png"}) {
+		t.Errorf("got %v of %dx%d", r.Files, w, h)
+	}
+	r, _ = s.must(s.options(3)) // the active scene again
+	if w, h, _ := pixels(t, filepath.Join(s.out, r.Files[0])); w != 64 || h != 36 {
+		t.Errorf("got %dx%d", w, h)
+	}
+	_, _, err := s.frame(s.options(3_000_000))
+	if err == nil || !strings.Contains(err.Error(), "no frame 3000000") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCallsWithoutASession(t *testing.T) {
+	t.Parallel()
+	_, err := Frame(t.Context(), FrameOptions{Dir: t.TempDir(), Output: t.TempDir(), Name: "####"}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "drover blender open") {
+		t.Errorf("got %v", err)
+	}
+	if err := Close(t.Context(), t.TempDir()); err != nil {
+		t.Errorf("closing what was never opened: %v", err)
+	}
+}
+
+func TestStrangersAreNotServed(t *testing.T) {
+	t.Parallel()
+	s := newOpened(t, smallScene, "1")
+	var st state
+	data, err := os.ReadFile(filepath.Join(s.dir, stateName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &st); err != nil {
+		t.Fatal(err)
+	}
+	for _, hello := range []string{"{}\n", `{"token":"wrong","verb":"close"}` + "\n", "nonsense\n", "\n", strings.Repeat("x", maxRequest+10)} {
+		c, err := net.Dial(st.Network, st.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, hello)
+		if answer, _ := io.ReadAll(c); len(answer) != 0 {
+			t.Errorf("%.20q is answered with %q", hello, answer)
+		}
+		c.Close()
+	}
+	s.must(s.options(1))
+}
+
+// BenchmarkFrame renders a picture that takes Blender a moment, so that what
+// Drover adds to a frame shows.
+func BenchmarkFrame(b *testing.B) {
+	s := newOpened(b, smallScene, "1")
+	s.must(s.options(1))
+	b.ResetTimer()
+	for b.Loop() {
+		s.must(s.options(1))
 	}
 }
