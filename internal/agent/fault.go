@@ -75,10 +75,10 @@ var machineTexts = []string{
 	"there is not enough space on the disk",
 }
 
-// sortFailure decides whose fault a failed action is. tail is the end of its
-// output, own the worker's data folder. The order of the rules is that of their
-// certainty.
-func sortFailure(r session.Result, tail, own string) *fault {
+// sortFailure decides whose fault a failed action is. tail is the end of its log,
+// last the last line that it printed, own the worker's data folder. The order of
+// the rules is that of their certainty.
+func sortFailure(r session.Result, tail, last, own string) *fault {
 	f := &fault{cause: causeJob, exit: r.ExitCode, err: r.Err}
 	if r.Err != nil {
 		f.text = r.Err.Error()
@@ -98,7 +98,7 @@ func sortFailure(r session.Result, tail, own string) *fault {
 			}
 		}
 	}
-	if last := lastLine(tail); last != "" && r.FailMessage == "" && r.ExitCode != -1 {
+	if last != "" && r.FailMessage == "" && r.ExitCode != -1 {
 		f.text = fmt.Sprintf("%s; its last line: %s", f.text, last)
 	}
 	return f
@@ -108,19 +108,10 @@ func sortFailure(r session.Result, tail, own string) *fault {
 // script names, is not on this machine; package session says so in words only. A
 // command in the worker's own folder came with the job.
 func missingProgram(text, own string) bool {
-	if strings.Contains(text, own) {
-		return false
+	if strings.Contains(text, "start command ") {
+		return strings.Contains(text, "no such file or directory") || strings.Contains(text, "exec format error")
 	}
-	return strings.Contains(text, "was not found: install it on this host") ||
-		strings.Contains(text, "is not an executable file on this host") ||
-		strings.Contains(text, "start command ")
-}
-
-// lastLine is the last line of text that is not empty, shortened.
-func lastLine(text string) string {
-	text = strings.TrimSpace(text)
-	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
-		text = text[i+1:]
-	}
-	return clip(strings.TrimSpace(text), 300)
+	return !strings.Contains(text, own) &&
+		(strings.Contains(text, "was not found: install it on this host") ||
+			strings.Contains(text, "is not an executable file on this host"))
 }

@@ -52,15 +52,17 @@ func (l *lease) progress() (api.Progress, bool) {
 
 // stop obeys an order to stop. A render that is over is delivered all the same:
 // the farm takes the result of a lease that has ended if nobody else has done the
-// task meanwhile.
-func (l *lease) stop(reason string) {
+// task meanwhile. It reports whether a running task is stopped by it.
+func (l *lease) stop(reason string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.rendered {
 		l.unnamed = true
-		return
+		return false
 	}
+	first := l.ctx.Err() == nil
 	l.cancel(&stopped{reason})
+	return first
 }
 
 func (l *lease) set(change func()) {

@@ -130,9 +130,8 @@ func (a *agent) sendPulse(ctx context.Context, p api.Pulse, timeout time.Duratio
 		a.period = d
 	}
 	for _, s := range reply.Stop {
-		if l := a.leases[s.Lease]; l != nil && l.ctx.Err() == nil {
+		if l := a.leases[s.Lease]; l != nil && l.stop(s.Reason) {
 			a.log.Info("the farm stops a task", "lease", s.Lease, "job", l.Job, "reason", s.Reason)
-			l.stop(s.Reason)
 		}
 	}
 	return nil

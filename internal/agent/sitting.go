@@ -169,11 +169,11 @@ func (t *sitting) sortAction(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &failed):
-		tail := ""
+		tail, last := "", ""
 		if log := t.log.Load(); log != nil {
-			tail = log.end()
+			tail, last = log.end()
 		}
-		f := sortFailure(failed.Result, tail, t.a.dir.dir)
+		f := sortFailure(failed.Result, tail, last, t.a.dir.dir)
 		f.text = fmt.Sprintf("%s of environment %s: %s", failed.Action, quote(failed.Environment), f.text)
 		return f
 	}

@@ -196,7 +196,8 @@ func (s *slot) attempt(ctx context.Context, d *delivery) error {
 	s.noteGap(l, r)
 	d.result.Seconds, d.result.Memory, d.result.Exit = r.Elapsed.Seconds(), max(r.MaxRSS, l.peak()), r.ExitCode
 	if r.State != session.Succeeded {
-		return sortFailure(r, d.log.end(), s.a.dir.dir)
+		tail, last := d.log.end()
+		return sortFailure(r, tail, last, s.a.dir.dir)
 	}
 	if d.outputs, err = s.sit.base.collect(l.ctx, filepath.Join(d.dir, "out"), s.a.set.MaxOutputs); err != nil {
 		return localFault(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,8 +27,9 @@ type taskLog struct {
 	size    int64 // of the file
 	total   int64 // of all that was logged
 	tail    []byte
-	pending bool  // a line end is due before the next line
-	sent    int64 // by stream, which alone changes it
+	pending bool   // a line end is due before the next line
+	last    string // of what the task's processes printed for people
+	sent    int64  // by stream, which alone changes it
 	err     error
 	// more is signaled when a chunk is full.
 	more chan struct{}
@@ -51,6 +53,9 @@ func (l *taskLog) line(n session.Line) {
 		text = "\n" + text
 	}
 	l.pending = true
+	if said := strings.TrimSpace(n.Text); n.Stream == session.StreamOutput && !n.Background && said != "" && !strings.HasPrefix(said, "openjd_") {
+		l.last = clip(said, 300)
+	}
 	l.write(text)
 }
 
@@ -85,11 +90,11 @@ func (l *taskLog) write(text string) {
 	}
 }
 
-// end is the end of the log, for the cause of a failure.
-func (l *taskLog) end() string {
+// end is the end of the log and the last line printed, for the cause of a failure.
+func (l *taskLog) end() (tail, last string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return string(l.tail[max(len(l.tail)-maxTail, 0):])
+	return string(l.tail[max(len(l.tail)-maxTail, 0):]), l.last
 }
 
 // finish writes the end of the log to the file and closes it. It reports whether
