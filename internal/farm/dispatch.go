@@ -43,6 +43,9 @@ func (f *Farm) enqueue(o *op) error {
 		return errStopping()
 	default:
 	}
+	if f.ops == nil {
+		return Errorf(Unavailable, "this server is not the farm's writer; try again")
+	}
 	select {
 	case f.ops <- o:
 		return nil

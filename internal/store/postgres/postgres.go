@@ -102,44 +102,83 @@ func (s *Store) migrate(ctx context.Context) error {
 	return dbError("bring the database to this version's form", err)
 }
 
-// Acquire makes this store's farm the writer, or fails with Conflict, naming
-// the writer, while another holds the lock. It does not wait.
+// Acquire makes this store's farm the writer and begins an epoch. Unless Wait
+// has taken the lock before, it fails with Conflict, naming the writer, while
+// another holds it.
 func (s *Store) Acquire(ctx context.Context) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lock != nil { // a farm that starts anew in this process
-		s.lock.Close(ctx)
-		s.lock = nil
-	}
-	conn, err := pgx.ConnectConfig(ctx, s.pool.Config().ConnConfig.Copy())
-	if err != nil {
-		return 0, dbError("connect to PostgreSQL", err)
-	}
-	var got bool
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", writerLock).Scan(&got); err != nil {
-		conn.Close(ctx)
-		return 0, dbError("take the writer's lock", err)
-	}
-	if !got {
-		conn.Close(ctx)
-		_, address, err := s.Writer(ctx)
+	if s.lock == nil {
+		conn, err := s.connect(ctx)
 		if err != nil {
 			return 0, err
 		}
-		return 0, farm.Errorf(farm.Conflict, "another server of this farm is its writer (%s)", address)
+		var got bool
+		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", writerLock).Scan(&got); err != nil {
+			conn.Close(ctx)
+			return 0, dbError("take the writer's lock", err)
+		}
+		if !got {
+			conn.Close(ctx)
+			_, address, err := s.Writer(ctx)
+			if err != nil {
+				return 0, err
+			}
+			return 0, farm.Errorf(farm.Conflict, "another server of this farm is its writer (%s)", address)
+		}
+		s.lock = conn
 	}
-	err = conn.QueryRow(ctx, "UPDATE writer SET epoch = epoch + 1, address = $1 RETURNING epoch", s.address).Scan(&s.epoch)
-	if err != nil {
-		conn.Close(ctx)
+	if err := s.lock.QueryRow(ctx, "UPDATE writer SET epoch = epoch + 1, address = $1 RETURNING epoch", s.address).Scan(&s.epoch); err != nil {
+		s.drop()
 		return 0, dbError("begin an epoch", err)
 	}
-	s.lock = conn
 	rows, err := s.pool.Query(ctx, "SELECT job FROM purge ORDER BY job")
 	if err != nil {
 		return 0, dbError("read", err)
 	}
 	s.purge, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 	return s.epoch, dbError("read", err)
+}
+
+// Wait waits until the writer's place is free and takes it; Acquire then begins
+// the epoch. The database wakes the waiting server in the moment in which the
+// writer's connection ends.
+func (s *Store) Wait(ctx context.Context) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", writerLock); err != nil {
+		conn.Close(context.WithoutCancel(ctx))
+		return dbError("wait for the writer's lock", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop()
+	s.lock = conn
+	return nil
+}
+
+// connect opens the connection that holds the lock. A writer whose machine is
+// gone without a word is noticed by the database within seconds.
+func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
+	cfg := s.pool.Config().ConnConfig.Copy()
+	for k, v := range map[string]string{"tcp_keepalives_idle": "1", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3", "tcp_user_timeout": "3000"} {
+		cfg.RuntimeParams[k] = v
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	return conn, dbError("connect to PostgreSQL", err)
+}
+
+// drop ends the connection that holds the lock.
+func (s *Store) drop() {
+	if s.lock == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	s.lock.Close(ctx)
+	s.lock = nil
 }
 
 // Writer returns the epoch and the address of the latest writer.
@@ -159,26 +198,22 @@ func (s *Store) Holds(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := s.lock.Ping(ctx); err != nil {
-		s.lock.Close(context.WithoutCancel(ctx))
-		s.lock = nil
+		s.drop()
 		return &farm.Error{Code: farm.Gone, Message: "the connection that holds the writer's lock is lost", Err: err}
 	}
 	return nil
 }
 
 // Release gives the writer's place up, so that another server takes it at once.
-func (s *Store) Release(ctx context.Context) {
+func (s *Store) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lock != nil {
-		s.lock.Close(ctx)
-		s.lock = nil
-	}
+	s.drop()
 }
 
 // Close gives the writer's place up and closes all connections.
 func (s *Store) Close() error {
-	s.Release(context.Background())
+	s.Release()
 	s.pool.Close()
 	return nil
 }

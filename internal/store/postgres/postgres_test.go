@@ -61,7 +61,7 @@ func TestOneWriterAtATime(t *testing.T) {
 	if err := a.Holds(ctx); err != nil {
 		t.Errorf("the writer does not hold its lock: %v", err)
 	}
-	a.Release(ctx)
+	a.Release()
 	second, err := b.Acquire(ctx)
 	if err != nil || second <= first {
 		t.Fatalf("after the release: epoch %d after %d, %v", second, first, err)
@@ -74,6 +74,35 @@ func TestOneWriterAtATime(t *testing.T) {
 	}
 	if snap, err := b.Load(ctx); err != nil || snap.Values["stale"] != "" {
 		t.Errorf("the former writer wrote: %v, %v", snap, err)
+	}
+}
+
+func TestWaitingTakesOverAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	url := pgtest.URL(t)
+	a, b := open(t, url, "http://a"), open(t, url, "http://b")
+	defer a.Close()
+	defer b.Close()
+	if _, err := a.Acquire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan error, 1)
+	go func() { waited <- b.Wait(ctx) }()
+	select {
+	case err := <-waited:
+		t.Fatalf("two servers hold the lock (%v)", err)
+	default:
+	}
+	a.Release()
+	if err := <-waited; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Acquire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, address, err := a.Writer(ctx); err != nil || address != "http://b" {
+		t.Errorf("the writer is %s, %v; want http://b", address, err)
 	}
 }
 
