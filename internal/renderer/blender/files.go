@@ -1,6 +1,10 @@
 package blender
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // maxParts is how many parts of one data-block are kept.
 const maxParts = 100_000
@@ -135,7 +139,8 @@ func ownFiles(o *owner) []File {
 // data-blocks of their own.
 func stripFiles(o *owner) []File {
 	var out []File
-	for addr, s := range o.strips {
+	for _, addr := range slices.Sorted(maps.Keys(o.strips)) {
+		s := o.strips[addr]
 		kind, ok := o.kinds[addr]
 		if !ok || kind != stripImage && kind != stripMovie {
 			continue

@@ -75,7 +75,7 @@ type process struct {
 }
 
 // errGone says that Blender ended; process.state tells how.
-var errGone = errors.New("Blender has ended")
+var errGone = errors.New("the renderer has ended")
 
 // startProcess starts Blender on the scene of c. It lives until it is killed,
 // crashes, or its standard input ends.
