@@ -79,8 +79,11 @@ func findGPUs(ctx context.Context, drm string) []api.GPU {
 	return append(gpus, readDRM(drm, len(gpus) > 0)...)
 }
 
-// maxGPUs bounds what is believed of a machine.
-const maxGPUs = 64
+// Bounds of what is believed of a machine; memory in MiB.
+const (
+	maxGPUs      = 64
+	maxGPUMemory = 1 << 30
+)
 
 // parseNvidia reads the lines of nvidia-smi --query-gpu=name,memory.total,
 // driver_version --format=csv,noheader,nounits; memory is in MiB. Lines that are
@@ -99,7 +102,7 @@ func parseNvidia(out string) []api.GPU {
 		if err != nil && !strings.HasPrefix(f[1], "[") {
 			continue
 		}
-		gpus = append(gpus, api.GPU{Name: strings.TrimSpace(f[0]), Memory: max(mib, 0) << 20, Driver: strings.TrimSpace(f[2])})
+		gpus = append(gpus, api.GPU{Name: strings.TrimSpace(f[0]), Memory: min(max(mib, 0), maxGPUMemory) << 20, Driver: strings.TrimSpace(f[2])})
 	}
 	return gpus
 }
