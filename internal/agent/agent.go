@@ -58,7 +58,7 @@ func Run(ctx context.Context, cfg Config) error {
 	defer dir.close()
 	a := &agent{
 		cfg: cfg, set: cfg.Settings, log: cfg.Log, dir: dir, poke: make(chan struct{}, 1),
-		leases: make(map[int64]*lease), env: baseEnv(cfg.Env, dir.bin()),
+		leases: make(map[int64]*lease),
 	}
 	if a.cache, err = openCache(dir.cache(), a.set.CacheSize, a.download, a.log); err != nil {
 		return err
@@ -66,6 +66,7 @@ func Run(ctx context.Context, cfg Config) error {
 	giveWay(a.set.Nice)
 	cfg.Data = dir.dir
 	a.machine = describe(ctx, &cfg)
+	a.env = baseEnv(cfg.Env, dir.bin(), a.machine.Renderers)
 	return a.run(ctx)
 }
 

@@ -29,7 +29,8 @@ type Config struct {
 	// empty.
 	Executable string
 	// Env is the base environment of actions, as NAME=value; this program's when
-	// nil. Variables named DROVER_* are never passed on: the token may be one.
+	// nil. Variables named DROVER_* are not passed on, for the token may be one,
+	// but for those about a renderer of this machine (DROVER_BLENDER_*).
 	Env []string
 	// Amounts and Attributes are further OpenJD capabilities, by full name.
 	Amounts    map[string]float64

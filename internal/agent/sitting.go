@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"drover.farm/internal/api"
@@ -254,41 +251,4 @@ func (t *sitting) close(ctx context.Context) {
 	})
 	t.log.Store(nil)
 	t.stage.close()
-}
-
-// baseEnv is the environment that all actions begin with: this program's without
-// what is Drover's own, such as the token, and with a folder where the command
-// drover is found.
-func baseEnv(env []string, bin string) []string {
-	out, path := make([]string, 0, len(env)+1), bin
-	for _, e := range env {
-		name, value, _ := strings.Cut(e, "=")
-		if runtime.GOOS == "windows" {
-			name = strings.ToUpper(name)
-		}
-		switch {
-		case strings.HasPrefix(name, "DROVER_"):
-		case name == "PATH":
-			path = bin + string(filepath.ListSeparator) + value
-		default:
-			out = append(out, e)
-		}
-	}
-	return append(out, "PATH="+path)
-}
-
-// sessionEnv adds which renderer the job is to be rendered with: DROVER_RENDERER,
-// DROVER_RENDERER_VERSION and DROVER_RENDERER_PATH.
-func (a *agent) sessionEnv(w *api.Work) []string {
-	env := slices.Clip(a.env)
-	if w.Renderer == "" || strings.ContainsRune(w.Renderer, 0) {
-		return env
-	}
-	env = append(env, "DROVER_RENDERER="+w.Renderer)
-	for _, r := range a.machine.Renderers {
-		if r.Product == w.Renderer && r.Version == w.Build {
-			return append(env, "DROVER_RENDERER_VERSION="+r.Version, "DROVER_RENDERER_PATH="+r.Path)
-		}
-	}
-	return env
 }
