@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheReportIsWritten(t *testing.T) {
+	t.Parallel()
+	r := &Report{Machine: "x", Cores: 2, Store: "SQLite"}
+	r.hold("cycles", 5400, "cycles/s", "≥ 5000/s", true, "")
+	r.hold("ratio", 0.5, "", "≥ 0.7", false, "slow disk")
+	r.Sweep = []Point{{"SQLite", 1000, 10, 900}, {"SQLite", 1_000_000, 10, 880}, {"SQLite", 1000, 500, 9000}, {"SQLite", 1_000_000, 500, 8800}}
+	dir := t.TempDir()
+	if err := r.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "results.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"5400 cycles/s", "held", "NOT HELD", "slow disk", "1000000 waiting, 500 workers"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the table lacks %q:\n%s", want, text)
+		}
+	}
+	svg, err := os.ReadFile(filepath.Join(dir, "sweep.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := xml.NewDecoder(bytes.NewReader(svg)); ; {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("the plot is no XML: %v", err)
+		}
+	}
+}
+
+func TestNextFindsTheLease(t *testing.T) {
+	t.Parallel()
+	lease, index, err := next([]byte(`{"accepted":true,"next":{"id":4294967299,"job":1000,"step":0,"step_name":"Render","index":17,"attempt":1}}`))
+	if err != nil || lease != 4294967299 || index != 17 {
+		t.Errorf("found %d, %d, %v", lease, index, err)
+	}
+	for _, bad := range []string{"", "{}", `{"next":{"id":5}}`, `{"next":{"id":x`} {
+		if _, _, err := next([]byte(bad)); err == nil {
+			t.Errorf("%q gives no error", bad)
+		}
+	}
+}
+
+func TestBaselineWritesWhatItAcknowledges(t *testing.T) {
+	t.Parallel()
+	addr, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Baseline(ctx, t.TempDir(), addr) }()
+	s := &server{url: "http://" + addr, http: client(16)}
+	for range 1000 {
+		if resp, err := s.http.Get(s.url + "/healthz"); err == nil {
+			resp.Body.Close()
+			break
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("the server ended: %v", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	rate, err := s.writes(ctx, 8, 200*time.Millisecond)
+	if err != nil || rate <= 0 {
+		t.Errorf("rate %v, %v", rate, err)
+	}
+	cancel()
+	if err := <-ended; err != http.ErrServerClosed {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
+func TestUnknownMeasurementsAreRefused(t *testing.T) {
+	t.Parallel()
+	_, err := Run(t.Context(), Options{Out: t.TempDir(), Only: []string{"speed"}})
+	if err == nil || !strings.Contains(err.Error(), "cycles") {
+		t.Errorf("error %v, want one that names what there is", err)
+	}
+}
+
+func TestMedianAndPercentile(t *testing.T) {
+	t.Parallel()
+	if m := median([]float64{3, 1, 2}); m != 2 {
+		t.Errorf("median %v", m)
+	}
+	times := make([]time.Duration, 100)
+	for i := range times {
+		times[i] = time.Duration(100 - i)
+	}
+	if p := percentile(times, 99); p != 100 {
+		t.Errorf("p99 of 1 to 100 is %d", p)
+	}
+}

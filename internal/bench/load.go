@@ -1,0 +1,163 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"drover.farm/internal/api"
+)
+
+// template is a job of n tasks that a load generator "renders".
+func template(n int64) string {
+	return fmt.Sprintf(`specificationVersion: jobtemplate-2023-09
+name: load
+steps:
+- name: Render
+  parameterSpace: {taskParameterDefinitions: [{name: Frame, type: INT, range: "1-%d"}]}
+  script: {actions: {onRun: {command: "true"}}}
+`, n)
+}
+
+// submit submits a job of n tasks and returns its id and how long it took.
+func (s *server) submit(ctx context.Context, n int64) (int64, time.Duration, error) {
+	var j api.Job
+	began := time.Now()
+	err := s.post(ctx, "/api/v1/jobs", api.Submission{Template: template(n)}, &j)
+	return j.ID, time.Since(began), err
+}
+
+// register makes n workers known.
+func (s *server) register(ctx context.Context, n int) ([]int64, error) {
+	ids := make([]int64, n)
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	slots := make(chan struct{}, 64)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			var w api.Worker
+			errs[i] = s.post(ctx, "/api/v1/workers", api.Registration{Key: fmt.Sprint("bench", i), Name: fmt.Sprint("bench", i), Slots: 1,
+				Machine: api.Machine{Hostname: "bench", OS: "linux", Arch: "x86_64", Cores: 8, Memory: 16 << 30}}, &w)
+			ids[i] = w.ID
+		})
+	}
+	wg.Wait()
+	return ids, errors.Join(errs...)
+}
+
+// cycle runs complete-and-claim cycles with all workers for a time and returns
+// their rate. Each cycle is one request: the result of a task and the claim of
+// the next, both durable before the answer.
+func (s *server) cycle(ctx context.Context, workers []int64, d time.Duration) (float64, error) {
+	first := make([]*api.Lease, len(workers))
+	for i, w := range workers {
+		l := new(api.Lease)
+		if err := s.post(ctx, fmt.Sprintf("/api/v1/workers/%d/claim", w), api.Claim{}, l); err != nil {
+			return 0, err
+		}
+		first[i] = l
+	}
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	errs := make([]error, len(workers))
+	began := time.Now()
+	for i, w := range workers {
+		wg.Go(func() {
+			lease, index, job := first[i].ID, first[i].Index, first[i].Job
+			for time.Since(began) < d {
+				body := fmt.Appendf(nil, `{"worker":%d,"job":%d,"step":0,"index":%d,"seconds":1.5,"next":{"warm":%d}}`, w, job, index, job)
+				status, answer, err := s.raw(ctx, http.MethodPost, "/api/v1/leases/"+strconv.FormatInt(lease, 10)+"/complete", body)
+				if err == nil && status != http.StatusOK {
+					err = fmt.Errorf("complete: %d %s", status, answer)
+				}
+				if err == nil {
+					lease, index, err = next(answer)
+				}
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(done.Load()) / time.Since(began).Seconds(), errors.Join(errs...)
+}
+
+// next finds the lease in a verdict without decoding all of it, so that the
+// load generator takes as little of the machine as it can.
+func next(answer []byte) (lease, index int64, err error) {
+	_, rest, ok := bytes.Cut(answer, []byte(`"next":{"id":`))
+	if !ok {
+		return 0, 0, fmt.Errorf("no next lease in %.200s", answer)
+	}
+	if lease, err = leading(rest); err != nil {
+		return 0, 0, err
+	}
+	_, rest, ok = bytes.Cut(rest, []byte(`"index":`))
+	if !ok {
+		return 0, 0, fmt.Errorf("no index in %.200s", answer)
+	}
+	index, err = leading(rest)
+	return lease, index, err
+}
+
+func leading(b []byte) (int64, error) {
+	n := 0
+	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
+		n++
+	}
+	return strconv.ParseInt(string(b[:n]), 10, 64)
+}
+
+// writes loads the bare server and returns its rate.
+func (s *server) writes(ctx context.Context, connections int, d time.Duration) (float64, error) {
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	errs := make([]error, connections)
+	body := []byte(`{"worker":1234,"job":1000,"step":0,"index":123456,"seconds":1.5,"next":{"warm":1000}}`)
+	began := time.Now()
+	for i := range connections {
+		wg.Go(func() {
+			for time.Since(began) < d {
+				status, answer, err := s.raw(ctx, http.MethodPost, "/write", body)
+				if err == nil && status != http.StatusOK {
+					err = fmt.Errorf("write: %d %s", status, answer)
+				}
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(done.Load()) / time.Since(began).Seconds(), errors.Join(errs...)
+}
+
+// percentile is the p-th percentile of times, which it sorts.
+func percentile(times []time.Duration, p float64) time.Duration {
+	if len(times) == 0 {
+		return 0
+	}
+	slices.Sort(times)
+	return times[min(int(float64(len(times))*p/100), len(times)-1)]
+}
+
+// folder makes a temporary data folder.
+func folder() (string, func(), error) {
+	dir, err := os.MkdirTemp("", "drover-bench-")
+	return dir, func() { os.RemoveAll(dir) }, err
+}
