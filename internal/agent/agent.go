@@ -51,7 +51,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
-	dir, err := openFolder(cfg.Data, cfg.Executable)
+	dir, err := openFolder(cfg.Data, cfg.Executable, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,9 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // run registers, works and leaves.
-func (a *agent) run(ctx context.Context) error {
-	ctx, a.fail = context.WithCancelCause(ctx)
+func (a *agent) run(told context.Context) error {
+	ctx, fail := context.WithCancelCause(told)
+	a.fail = fail
 	defer a.fail(nil)
 	// taking ends when no more tasks are to be taken.
 	taking, take := context.WithCancel(ctx)
@@ -81,7 +82,7 @@ func (a *agent) run(ctx context.Context) error {
 	stopWatch := a.watchDrain(ctx, take)
 	defer stopWatch()
 	if err := a.register(taking, 0); err != nil {
-		return a.ending(ctx, err)
+		return a.ending(told, ctx, err)
 	}
 	pulsing, stopPulses := context.WithCancel(context.WithoutCancel(ctx))
 	var pulses, slots sync.WaitGroup
@@ -93,26 +94,23 @@ func (a *agent) run(ctx context.Context) error {
 	stopPulses()
 	pulses.Wait()
 	a.leave(ctx)
-	return a.ending(ctx, nil)
+	return a.ending(told, ctx, nil)
 }
 
 // ending is what Run returns: nothing when it was told to end.
-func (a *agent) ending(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, errLeaving) {
+func (a *agent) ending(told, ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case told.Err() != nil, cause == errLeaving:
+		return nil
+	case cause != nil:
 		return cause
 	}
-	if ctx.Err() != nil || isClosed(a.draining) {
-		return nil
-	}
-	return err
-}
-
-func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-c:
-		return true
+	case <-a.draining:
+		return nil
 	default:
-		return false
+		return err
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -32,7 +33,7 @@ func (f *folder) bin() string      { return filepath.Join(f.dir, "bin") }
 
 // openFolder takes the data folder for this program alone, ends what an earlier
 // one that was killed has left in it, and makes its parts.
-func openFolder(dir, executable string) (*folder, error) {
+func openFolder(dir, executable string, log *slog.Logger) (*folder, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the data folder: %w", err)
@@ -40,11 +41,15 @@ func openFolder(dir, executable string) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the data folder: %w", err)
 	}
+	// Sessions name the resolved path.
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, fmt.Errorf("open the data folder: %w", err)
+	}
 	f := &folder{dir: dir, lock: flock.New(filepath.Join(dir, "worker.lock"))}
 	if err := f.take(); err != nil {
 		return nil, err
 	}
-	if err := f.prepare(executable); err != nil {
+	if err := f.prepare(executable, log); err != nil {
 		f.close()
 		return nil, fmt.Errorf("prepare the data folder %s: %w", dir, err)
 	}
@@ -75,9 +80,9 @@ func (f *folder) take() error {
 
 func (f *folder) close() { _ = f.lock.Close() }
 
-func (f *folder) prepare(executable string) error {
+func (f *folder) prepare(executable string, log *slog.Logger) error {
 	if err := session.Sweep(f.sessions()); err != nil {
-		return err
+		log.Warn("something of an earlier worker is left", "error", err)
 	}
 	for _, dir := range []string{f.stage(), f.spool(), f.bin()} {
 		if err := removeAll(dir); err != nil {

@@ -34,9 +34,7 @@ func (d *delivery) fail(f *fault) {
 
 // discard forgets the task.
 func (d *delivery) discard() {
-	if d.log != nil {
-		d.log.finish()
-	}
+	d.log.finish()
 	if err := removeAll(d.dir); err != nil {
 		d.a.log.Warn("a task's outputs cannot be removed", "dir", d.dir, "error", err)
 	}
@@ -92,7 +90,7 @@ func uploadFault(err error) *fault {
 func (d *delivery) upload(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if d.log != nil && d.log.finish() {
+	if d.log.finish() {
 		var log output
 		log.path = d.log.path
 		if err := d.send(ctx, &log); err == nil {

@@ -100,6 +100,9 @@ func (l *taskLog) end() (tail, last string) {
 // finish writes the end of the log to the file and closes it. It reports whether
 // anything was logged.
 func (l *taskLog) finish() bool {
+	if l == nil { // the task did not get that far
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.f == nil {

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -588,5 +589,80 @@ func TestResultRefused(t *testing.T) {
 	f.await(t, "both over", func() bool { return f.states(id, "done") == 1 && f.states(id, "failed") == 1 })
 	if r := f.task(id, 0, 1).result; r.Cause != causeJob || !strings.Contains(r.Error, "was not uploaded") {
 		t.Errorf("%s: %s", r.Cause, r.Error)
+	}
+}
+
+// TestBrokenDataFolder takes away the folder in which outputs are kept.
+func TestBrokenDataFolder(t *testing.T) {
+	t.Parallel()
+	f := newFakeFarm()
+	w := startWorker(t, f, nil)
+	f.await(t, "registered", func() bool { return len(f.claims) > 0 })
+	if err := os.RemoveAll(filepath.Join(w.data, "spool")); err != nil {
+		t.Fatal(err)
+	}
+	id := f.submit(t, plainJob(shell{script: "true"}))
+	f.await(t, "the failure", func() bool { return f.states(id, "failed") == 1 })
+	if r := f.task(id, 0, 0).result; r.Cause != causeWorker || r.Log != "" {
+		t.Errorf("%s: %s (log %q)", r.Cause, r.Error, r.Log)
+	}
+}
+
+// TestLeavingWhileSending ends a worker whose outputs do not get through.
+func TestLeavingWhileSending(t *testing.T) {
+	t.Parallel()
+	f := newFakeFarm()
+	hold := make(chan struct{})
+	defer close(hold)
+	f.holding["picture"] = hold
+	w := startWorker(t, f, nil)
+	id := f.submit(t, outJob(shell{script: "echo picture > '{{Param.Out}}/a'"}))
+	f.await(t, "the upload", func() bool { return f.uploads > 1 })
+	w.kill()
+	if err := w.wait(t); err != nil {
+		t.Fatal(err)
+	}
+	if f.states(id, "waiting") != 1 {
+		t.Error("the task was not given back")
+	}
+	checkLeft(t, w)
+}
+
+func TestEnding(t *testing.T) {
+	t.Parallel()
+	late := &awayError{"ask for work", time.Hour, context.DeadlineExceeded}
+	open, closed := make(chan struct{}), make(chan struct{})
+	close(closed)
+	for name, c := range map[string]struct {
+		told     bool
+		cause    error
+		draining chan struct{}
+		err      error
+		want     error
+	}{
+		"told":           {told: true, draining: open, err: errDown},
+		"drained":        {draining: closed, err: context.Canceled},
+		"grace is over":  {cause: errLeaving, draining: closed},
+		"farm is away":   {cause: late, draining: open, want: late},
+		"refused":        {draining: open, err: errDown, want: errDown},
+		"away, draining": {cause: late, draining: closed, want: late},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			told, tell := context.WithCancel(t.Context())
+			defer tell()
+			ctx, fail := context.WithCancelCause(told)
+			defer fail(nil)
+			if c.told {
+				tell()
+			}
+			if c.cause != nil {
+				fail(c.cause)
+			}
+			a := &agent{draining: c.draining}
+			if got := a.ending(told, ctx, c.err); !errors.Is(got, c.want) {
+				t.Errorf("%v, want %v", got, c.want)
+			}
+		})
 	}
 }
