@@ -2,6 +2,8 @@ package s3
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -114,5 +116,16 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	log := slog.New(slog.NewTextHandler(&text, nil))
+	log.Info("x", "secret", Secret("abracadabra"), "options", Options{SecretKey: "abracadabra"})
+	fmt.Fprintf(&text, "%v %s %+v %#v", Secret("abracadabra"), Secret("abracadabra"), Options{SecretKey: "abracadabra"}, Options{SecretKey: "abracadabra"})
+	if strings.Contains(text.String(), "abracadabra") {
+		t.Errorf("the secret shows: %s", text.String())
 	}
 }

@@ -50,7 +50,8 @@ type Options struct {
 	PartSize int64
 	// AccessKey and SecretKey replace AWS_ACCESS_KEY_ID and
 	// AWS_SECRET_ACCESS_KEY.
-	AccessKey, SecretKey string
+	AccessKey string
+	SecretKey Secret
 	// Transport replaces the transport of HTTP.
 	Transport http.RoundTripper
 	// Retries is how often a failing request is made in all; 0 means 10.
@@ -60,6 +61,18 @@ type Options struct {
 
 	pruneTime time.Duration
 }
+
+// Secret is a key that no log and no message shows.
+type Secret string
+
+// String hides the secret.
+func (Secret) String() string { return "(hidden)" }
+
+// GoString hides the secret.
+func (Secret) GoString() string { return "(hidden)" }
+
+// LogValue hides the secret.
+func (Secret) LogValue() slog.Value { return slog.StringValue("(hidden)") }
 
 // Store is a bucket of blobs, or the part of one below a prefix. It implements
 // blob.Store and blob.Janitor; its uploads are at Uploads. All methods may be
@@ -161,7 +174,7 @@ func (o Options) withDefaults() Options {
 }
 
 func (o Options) credentials() (*credentials.Credentials, error) {
-	access, secret, token := o.AccessKey, o.SecretKey, ""
+	access, secret, token := o.AccessKey, string(o.SecretKey), ""
 	if access == "" && secret == "" {
 		access, secret = os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
 		token = os.Getenv("AWS_SESSION_TOKEN")
