@@ -496,3 +496,35 @@ type WhyClass struct {
 
 // Raw is any JSON document.
 type Raw = json.RawMessage
+
+// Blob is a file in the store: the answer of PUT /api/v1/blobs/{sha256}.
+type Blob struct {
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+// NewToken is the body of POST /api/v1/users/{login}/tokens.
+type NewToken struct {
+	Label   string     `json:"label,omitempty"`   // what it is for, for people
+	Expires *time.Time `json:"expires,omitempty"` // absent: never
+}
+
+// Revoked answers DELETE /api/v1/users/{login}/tokens.
+type Revoked struct {
+	Tokens int `json:"tokens"`
+}
+
+// NewLimit is the body of PUT /api/v1/limits/{name}.
+type NewLimit struct {
+	Total float64 `json:"total"`
+}
+
+// LimitList is the answer of GET /api/v1/limits.
+type LimitList struct {
+	Limits []Limit `json:"limits"`
+}
+
+// Maintenance is the body of PUT /api/v1/maintenance and its answer.
+type Maintenance struct {
+	On bool `json:"on"`
+}

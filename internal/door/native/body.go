@@ -1,0 +1,216 @@
+package native
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"drover.farm/internal/farm"
+)
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keepBuffer is the largest buffer that is used again.
+const keepBuffer = 64 << 10
+
+func release(b *bytes.Buffer) {
+	if b.Cap() <= keepBuffer {
+		b.Reset()
+		buffers.Put(b)
+	}
+}
+
+// read decodes the JSON body into v: bounded, complete, of known fields only.
+func (c *call) read(v any) error {
+	buf := buffers.Get().(*bytes.Buffer)
+	defer release(buf)
+	if err := c.gather(buf); err != nil {
+		return err
+	}
+	if buf.Len() == 0 && c.rt.noBody {
+		return nil
+	}
+	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return &fault{status: http.StatusUnsupportedMediaType, code: farm.Invalid,
+			detail: fmt.Sprintf("the body must be JSON, with the header \"Content-Type: application/json\"; it was said to be %q", clip(c.r.Header.Get("Content-Type"), 100))}
+	}
+	dec := json.NewDecoder(bytes.NewReader(buf.Bytes()))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return badJSON(err)
+	}
+	if rest := bytes.TrimSpace(buf.Bytes()[dec.InputOffset():]); len(rest) > 0 {
+		return farm.Errorf(farm.Invalid, "the body goes on after the JSON document, at byte %d", dec.InputOffset())
+	}
+	return nil
+}
+
+// gather reads the whole body within its bounds of size and time.
+func (c *call) gather(buf *bytes.Buffer) error {
+	limit := c.rt.maxBody
+	if limit == 0 {
+		limit = smallBody
+	}
+	if c.r.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	if c.r.ContentLength == 0 {
+		return nil
+	}
+	ctl := http.NewResponseController(c.w)
+	timed := ctl.SetReadDeadline(time.Now().Add(c.d.BodyTime)) == nil
+	_, err := buf.ReadFrom(http.MaxBytesReader(c.w, c.r.Body, limit))
+	if timed {
+		// Left in place it would later count as the client's going away.
+		_ = ctl.SetReadDeadline(time.Time{})
+	}
+	return bodyError(err, limit)
+}
+
+func tooLarge(limit int64) error {
+	return &fault{status: http.StatusRequestEntityTooLarge, code: farm.Invalid, close: true,
+		detail: fmt.Sprintf("the body is larger than the %d bytes that this call takes", limit)}
+}
+
+// bodyError says what was wrong with the sending of a body.
+func bodyError(err error, limit int64) error {
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &large):
+		return tooLarge(limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &fault{status: http.StatusRequestTimeout, code: farm.Invalid, close: true, detail: "the body did not arrive in time"}
+	}
+	return &fault{status: http.StatusBadRequest, code: farm.Invalid, close: true, detail: "the body was cut off"}
+}
+
+// badJSON says in words what is wrong with a document, and where.
+func badJSON(err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind):
+		field := kind.Field
+		if field == "" {
+			field = "the document"
+		}
+		return farm.Errorf(farm.Invalid, "%s must be %s, not %s", field, kindName(kind.Type), valueName(kind.Value))
+	case errors.As(err, &syntax):
+		return farm.Errorf(farm.Invalid, "the body is not JSON: %v, at byte %d", syntax, syntax.Offset)
+	case errors.Is(err, io.EOF):
+		return farm.Errorf(farm.Invalid, "the body is empty; this call takes a JSON document")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return farm.Errorf(farm.Invalid, "the body is not JSON: it ends within the document")
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return farm.Errorf(farm.Invalid, "the field %s is not known here; %s/openapi.json lists the fields", clip(name, 100), Prefix)
+	}
+	return farm.Errorf(farm.Invalid, "the body is not what this call takes: %s", clip(strings.TrimPrefix(err.Error(), "json: "), 300))
+}
+
+// valueName turns encoding/json's "number 12.5" into words.
+func valueName(v string) string {
+	word, rest, _ := strings.Cut(v, " ")
+	switch word {
+	case "number":
+		if rest != "" {
+			return "the number " + clip(rest, 40)
+		}
+		return "a number"
+	case "array", "object":
+		return "an " + word
+	case "bool":
+		return "true or false"
+	}
+	return "a " + word
+}
+
+func kindName(t reflect.Type) string {
+	if t == nil {
+		return "something else"
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64, reflect.Int32:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Struct, reflect.Map:
+		if t == reflect.TypeFor[time.Time]() {
+			return "a time like 2026-01-31T12:00:00Z"
+		}
+		return "an object"
+	}
+	return "a string"
+}
+
+// reply answers with a JSON document, or with 204 for none.
+func (c *call) reply(status int, v any) error {
+	h := c.w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if _, none := v.(nothing); none || isNil(v) {
+		c.w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	buf := buffers.Get().(*bytes.Buffer)
+	defer release(buf)
+	if err := json.NewEncoder(buf).Encode(v); err != nil {
+		return fmt.Errorf("encode an answer: %w", err)
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(buf.Len()))
+	c.w.WriteHeader(status)
+	c.send(int64(buf.Len()), func() { _, _ = c.w.Write(buf.Bytes()) }) // a client that went away misses it
+	return nil
+}
+
+func isNil(v any) bool {
+	rv := reflect.ValueOf(v)
+	return rv.Kind() == reflect.Pointer && rv.IsNil()
+}
+
+const (
+	// fitsBuffers is what a connection takes without the client reading.
+	fitsBuffers = 8 << 10
+	// slowest is the rate in bytes a second below which a client is given up.
+	slowest = 16 << 10
+)
+
+// send writes an answer of size bytes under a deadline that a client which
+// reads at all can keep.
+func (c *call) send(size int64, write func()) {
+	if size <= fitsBuffers {
+		write()
+		return
+	}
+	ctl := http.NewResponseController(c.w)
+	if ctl.SetWriteDeadline(time.Now().Add(c.d.Idle+time.Duration(size/slowest)*time.Second)) != nil {
+		write()
+		return
+	}
+	write()
+	// What is still buffered belongs to this answer; the next one on the
+	// connection must not find its deadline.
+	_ = ctl.Flush()
+	_ = ctl.SetWriteDeadline(time.Time{})
+}
