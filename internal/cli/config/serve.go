@@ -44,6 +44,13 @@ type Files struct {
 type HTTP struct {
 	HeaderTimeout time.Duration `yaml:"header_timeout" help:"How long a client may take to send the head of a request."`
 	IdleTimeout   time.Duration `yaml:"idle_timeout" help:"How long a connection without a request is kept."`
+	BodyTime      time.Duration `yaml:"body_time" help:"How long a client may take to send a JSON document."`
+	TransferIdle  time.Duration `yaml:"transfer_idle" help:"How long a client may send or take nothing in the middle of a file."`
+	Ping          time.Duration `yaml:"ping" help:"How often a silent stream of events says that it is still there."`
+	LogPoll       time.Duration `yaml:"log_poll" help:"How often a log that is followed is looked at for the end of its task."`
+	MaxHeld       int           `yaml:"max_held" help:"How many requests may be held open at once: workers that wait for tasks, streams of events."`
+	FailBurst     int           `yaml:"fail_burst" help:"How many failed logins in a row an address may have before it is made to wait."`
+	FailEvery     time.Duration `yaml:"fail_every" help:"After that, how long it waits for the next try."`
 	Grace         time.Duration `yaml:"grace" help:"How long requests under way, such as uploads, may take to finish when the farm is told to end."`
 }
 
@@ -70,7 +77,10 @@ func DefaultServe() *Serve {
 			MinFree: 1 << 30, UploadLimit: 1 << 40, UploadKept: 24 * time.Hour,
 			Sweep: time.Hour, Spare: 24 * time.Hour, LogKept: 24 * time.Hour,
 		},
-		HTTP:     HTTP{HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, Grace: 30 * time.Second},
+		HTTP: HTTP{
+			HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, BodyTime: 30 * time.Second, TransferIdle: time.Minute,
+			Ping: 15 * time.Second, LogPoll: time.Second, MaxHeld: 20_000, FailBurst: 20, FailEvery: 3 * time.Second, Grace: 30 * time.Second,
+		},
 		Pictures: Pictures{Thumbnail: 320},
 		Log:      Log{Level: "info", Format: "auto"},
 		Farm:     farm.Defaults(),

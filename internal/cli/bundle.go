@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// bundle reads a job bundle: a folder with template.yaml or .json, and if need
+// be parameter_values and asset_references beside it, as submitters of content
+// programs write them (https://github.com/aws-deadline/deadline-cloud, Job
+// bundles). Relative paths in them lie under the bundle.
+func (c *submitCmd) bundle(a *App) (*ready, error) {
+	if err := c.noScene(); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(c.What)
+	if err != nil {
+		return nil, fmt.Errorf("find the bundle: %w", err)
+	}
+	file, err := oneOf(dir, "template")
+	if err != nil {
+		return nil, err
+	}
+	if file == "" {
+		return nil, fmt.Errorf("%s is no job bundle: it has neither template.yaml nor template.json", c.What)
+	}
+	values, err := c.bundleValues(a, dir)
+	if err != nil {
+		return nil, err
+	}
+	given, err := parameters(c.Param)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(values, given)
+	refs, err := readReferences(dir)
+	if err != nil {
+		return nil, err
+	}
+	return c.openjd(a, file, dir, values, refs)
+}
+
+// oneOf finds NAME.yaml, NAME.yml or NAME.json; "" for none of them.
+func oneOf(dir, name string) (string, error) {
+	found := ""
+	for _, ext := range []string{".yaml", ".yml", ".json"} {
+		path := filepath.Join(dir, name+ext)
+		_, err := os.Stat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return "", fmt.Errorf("read the bundle: %w", err)
+		case found != "":
+			return "", fmt.Errorf("the bundle has both %s and %s; remove one", filepath.Base(found), filepath.Base(path))
+		default:
+			found = path
+		}
+	}
+	return found, nil
+}
+
+type parameterValues struct {
+	ParameterValues []struct {
+		Name  string `yaml:"name"`
+		Value any    `yaml:"value"`
+	} `yaml:"parameterValues"`
+}
+
+// readStrict reads a document of a bundle, if it is there.
+func readStrict(dir, name string, v any) (bool, error) {
+	file, err := oneOf(dir, name)
+	if err != nil || file == "" {
+		return false, err
+	}
+	data, err := readFile(file, maxValue)
+	if err != nil {
+		return false, fmt.Errorf("read the bundle: %w", err)
+	}
+	if err := yaml.UnmarshalWithOptions(data, v, yaml.Strict()); err != nil {
+		return false, fmt.Errorf("%s: %w", file, err)
+	}
+	return true, nil
+}
+
+// bundleValues reads parameter_values. Names with a colon speak to another
+// farm's service, such as deadline:priority, and are passed over.
+func (c *submitCmd) bundleValues(a *App, dir string) (map[string]string, error) {
+	var doc parameterValues
+	if _, err := readStrict(dir, "parameter_values", &doc); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, p := range doc.ParameterValues {
+		if strings.Contains(p.Name, ":") {
+			continue
+		}
+		text, ok := plain(p.Value)
+		if !ok {
+			return nil, fmt.Errorf("parameter_values: the value of %q is neither text nor a number", p.Name)
+		}
+		out[p.Name] = text
+	}
+	return out, nil
+}
+
+func plain(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case bool:
+		return strconv.FormatBool(v), true
+	case int64:
+		return strconv.FormatInt(v, 10), true
+	case uint64:
+		return strconv.FormatUint(v, 10), true
+	case int:
+		return strconv.Itoa(v), true
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64), true
+	}
+	return "", false
+}
+
+// assetReferences are the files of a bundle that no parameter names.
+type assetReferences struct {
+	AssetReferences struct {
+		Inputs struct {
+			Filenames   []string `yaml:"filenames"`
+			Directories []string `yaml:"directories"`
+		} `yaml:"inputs"`
+		Outputs struct {
+			Directories []string `yaml:"directories"`
+		} `yaml:"outputs"`
+		ReferencedPaths []string `yaml:"referencedPaths"`
+	} `yaml:"assetReferences"`
+}
+
+// readReferences reads asset_references, with absolute paths.
+func readReferences(dir string) (*assetReferences, error) {
+	r := &assetReferences{}
+	if _, err := readStrict(dir, "asset_references", r); err != nil {
+		return nil, err
+	}
+	for _, list := range [][]string{r.AssetReferences.Inputs.Filenames, r.AssetReferences.Inputs.Directories, r.AssetReferences.Outputs.Directories} {
+		for i, p := range list {
+			if p == "" {
+				return nil, errors.New("asset_references names an empty path")
+			}
+			if !filepath.IsAbs(p) {
+				list[i] = filepath.Join(dir, p)
+			}
+		}
+	}
+	return r, nil
+}
+
+func (r *assetReferences) roots(in *inputs) {
+	if r == nil {
+		return
+	}
+	for _, f := range r.AssetReferences.Inputs.Filenames {
+		if in.rootOf(filepath.Clean(f)) < 0 {
+			in.root(filepath.Dir(f), false)
+		}
+	}
+	for _, d := range r.AssetReferences.Inputs.Directories {
+		if in.rootOf(filepath.Clean(d)) < 0 {
+			in.root(d, false)
+		}
+	}
+	for _, d := range r.AssetReferences.Outputs.Directories {
+		in.root(d, true)
+	}
+}
+
+// files adds what is referred to. What is missing is an error only when strict.
+func (r *assetReferences) files(in *inputs, strict bool) error {
+	if r == nil {
+		return nil
+	}
+	add := func(path string, f func(string) error) error {
+		err := f(path)
+		if !strict && errors.Is(err, fs.ErrNotExist) {
+			in.notes = append(in.notes, fmt.Sprintf("%s is missing and will not be sent", path))
+			return nil
+		}
+		return err
+	}
+	for _, f := range r.AssetReferences.Inputs.Filenames {
+		if err := add(f, in.file); err != nil {
+			return fmt.Errorf("asset_references: %w", err)
+		}
+	}
+	for _, d := range r.AssetReferences.Inputs.Directories {
+		if err := add(d, in.folder); err != nil {
+			return fmt.Errorf("asset_references: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+// Package server puts the parts of a farm together and runs them: store, files,
+// dispatcher, doors and listener. It holds no rule of the farm itself.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"drover.farm/internal/blob/disk"
+	"drover.farm/internal/cli/config"
+	"drover.farm/internal/cli/gc"
+	"drover.farm/internal/farm"
+	"drover.farm/internal/livelog"
+	"drover.farm/internal/store/sqlite"
+)
+
+// Config is what a farm is started with.
+type Config struct {
+	Settings *config.Serve
+	Data     string // folder; made if it does not exist
+	Version  string // of the program
+	Log      *slog.Logger
+}
+
+// Server is a running farm.
+type Server struct {
+	cfg    Config
+	log    *slog.Logger
+	farm   *farm.Farm
+	blobs  *disk.Store
+	live   *livelog.Store
+	store  farm.Store
+	http   *http.Server
+	listen net.Listener
+	scheme string
+
+	background sync.WaitGroup
+	end        context.CancelFunc // of what runs in the background
+	failed     chan error         // why the farm cannot go on
+	stopOnce   sync.Once
+	stopErr    error
+}
+
+// Start opens the data folder, waits until the farm is ready and serves it. The
+// caller stops it with Stop.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	s := &Server{cfg: cfg, log: cfg.Log, failed: make(chan error, 2)}
+	if err := s.open(ctx); err != nil {
+		s.closeParts()
+		return nil, err
+	}
+	if err := s.serve(ctx); err != nil {
+		s.closeParts()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open makes all parts but the listener.
+func (s *Server) open(ctx context.Context) error {
+	if err := prepareData(s.cfg.Data); err != nil {
+		return err
+	}
+	set := s.cfg.Settings
+	var err error
+	if s.store, err = openStore(ctx, set.Store, s.cfg.Data); err != nil {
+		return err
+	}
+	s.blobs, err = disk.Open(or(set.Blobs, filepath.Join(s.cfg.Data, "blobs")), disk.Options{
+		Limit: int64(set.Files.Quota), MinFree: int64(set.Files.MinFree), Log: s.log,
+	})
+	if err != nil {
+		return fmt.Errorf("open the store of files: %w", err)
+	}
+	if s.live, err = livelog.Open(filepath.Join(s.cfg.Data, "logs"), livelog.Options{Log: s.log}); err != nil {
+		return fmt.Errorf("open the live logs: %w", err)
+	}
+	s.farm, err = farm.Open(ctx, farm.Config{
+		Store: s.store, Blobs: sizes{s.blobs}, Log: s.log, Settings: set.Farm,
+		Prover: newProver(s.blobs, set.Pictures.AtOnce, set.Pictures.Thumbnail),
+	})
+	if err != nil {
+		return fmt.Errorf("open the farm's state: %w", err)
+	}
+	return bootstrap(ctx, s.farm, s.cfg.Data, s.log)
+}
+
+// openStore opens the database that the setting store names.
+func openStore(ctx context.Context, store, data string) (farm.Store, error) {
+	s, err := sqlite.Open(ctx, or(store, filepath.Join(data, "drover.db")))
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// serve opens the listener and starts what runs in the background.
+func (s *Server) serve(ctx context.Context) error {
+	handler, err := s.handler()
+	if err != nil {
+		return err
+	}
+	tlsConfig, err := tlsConfig(s.cfg.Settings.TLS, s.log)
+	if err != nil {
+		return err
+	}
+	s.scheme = "http"
+	s.listen, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Settings.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; \"--listen HOST:PORT\" takes another address, port 0 a free one", s.cfg.Settings.Listen, err)
+	}
+	set := s.cfg.Settings.HTTP
+	s.http = &http.Server{
+		Handler: handler, ReadHeaderTimeout: set.HeaderTimeout, IdleTimeout: set.IdleTimeout, MaxHeaderBytes: 64 << 10,
+		TLSConfig: tlsConfig, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.end = cancel
+	s.background.Go(func() {
+		err := s.listenAndServe(tlsConfig != nil)
+		if !errors.Is(err, http.ErrServerClosed) {
+			s.fail(fmt.Errorf("the listener failed: %w", err))
+		}
+	})
+	s.background.Go(func() { s.watchFarm(run) })
+	s.background.Go(func() { s.collector().Run(run, or0(s.cfg.Settings.Files.Sweep, time.Hour)) })
+	s.background.Go(func() { s.expireLogs(run) })
+	return s.announce()
+}
+
+func or0(d, other time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return other
+}
+
+func (s *Server) listenAndServe(tls bool) error {
+	if tls {
+		s.scheme = "https"
+		return s.http.ServeTLS(s.listen, "", "")
+	}
+	return s.http.Serve(s.listen)
+}
+
+// watchFarm notices when the dispatcher has ended by itself.
+func (s *Server) watchFarm(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-s.farm.Done():
+		if ctx.Err() == nil {
+			s.fail(errors.New("the farm's state was taken over by another process"))
+		}
+	}
+}
+
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+func (s *Server) collector() *gc.Collector {
+	set := s.cfg.Settings.Files
+	return &gc.Collector{
+		Store: s.blobs, Uploads: s.blobs.Uploads(), References: s.store.References,
+		Spare: set.Spare, UploadKept: set.UploadKept, Log: s.log,
+	}
+}
+
+// announce writes the ready file.
+func (s *Server) announce() error {
+	if file := s.cfg.Settings.ReadyFile; file != "" {
+		if err := writeFile(file, s.URL()+"\n", 0o644); err != nil {
+			return fmt.Errorf("write the ready file: %w", err)
+		}
+	}
+	return nil
+}
+
+// URL is where the main listener is reached from this machine.
+func (s *Server) URL() string {
+	host, port, err := net.SplitHostPort(s.listen.Addr().String())
+	if err != nil {
+		return s.scheme + "://" + s.listen.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return s.scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// Failed delivers the reason when the farm cannot go on by itself.
+func (s *Server) Failed() <-chan error { return s.failed }
+
+// Stop takes no more requests, gives those under way, such as uploads, their
+// grace, writes what is acknowledged and closes everything. It may be called
+// twice.
+func (s *Server) Stop() error {
+	s.stopOnce.Do(func() { s.stopErr = s.stop() })
+	return s.stopErr
+}
+
+func (s *Server) stop() error {
+	s.end()
+	ctx, cancel := context.WithTimeout(context.Background(), or0(s.cfg.Settings.HTTP.Grace, time.Second))
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.http.Shutdown(ctx) }()
+	s.farm.Close() // answers what is held back, so that only transfers are left
+	err := <-done
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("requests under way were cut off", "after", s.cfg.Settings.HTTP.Grace)
+		err = s.http.Close()
+	}
+	s.background.Wait()
+	if file := s.cfg.Settings.ReadyFile; file != "" {
+		os.Remove(file)
+	}
+	return errors.Join(err, s.closeParts())
+}
+
+// closeParts closes whatever was opened.
+func (s *Server) closeParts() error {
+	var errs []error
+	if s.end != nil {
+		s.end()
+	}
+	if s.http != nil {
+		s.http.Close()
+	} else if s.listen != nil {
+		s.listen.Close()
+	}
+	s.background.Wait()
+	if s.farm != nil {
+		s.farm.Close()
+	}
+	if s.blobs != nil {
+		errs = append(errs, s.blobs.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}

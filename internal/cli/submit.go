@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"drover.farm/internal/api"
+	"drover.farm/internal/client"
+)
+
+type submitCmd struct {
+	Shown
+	Remote
+	Waiting
+	What string `arg:"" name:"scene-or-template" help:"SCENE.blend, an OpenJD job template (.yaml or .json), or the folder of a job bundle."`
+
+	Name     string   `placeholder:"NAME" help:"Name of the job. By default the scene's, or what the template says."`
+	Priority int      `default:"50" placeholder:"N" help:"0 to 100; higher goes first. Default: 50."`
+	Doors    []string `placeholder:"DOOR" help:"Only workers that came through these doors may render it, such as native,sheepit. By default all."`
+	Tag      []string `placeholder:"TAG" help:"Only workers with all of these tags."`
+	Order    string   `enum:"linear,preview" default:"linear" help:"linear: first frame to last. preview: first, last and middle first, then halving the gaps."`
+	Owner    string   `placeholder:"LOGIN" help:"Submit on behalf of this account; takes the role operator."`
+	Paused   bool     `help:"Hand nothing out until \"drover job resume\"."`
+	Wait     bool     `help:"Wait until the job has ended; exit 1 unless it is done."`
+	Out      string   `placeholder:"DIR" help:"Wait, then write the job's files to this folder."`
+	Strict   bool     `help:"Refuse a scene or bundle of which files are missing."`
+
+	sceneFlags
+	Param       []string `short:"p" sep:"none" placeholder:"NAME=VALUE" help:"Parameter of a template: NAME=VALUE, NAME=@FILE for a value from a file, @FILE for a document of values."`
+	Environment []string `sep:"none" placeholder:"FILE" help:"OpenJD environment template to run the job in; may be given several times, outermost first."`
+}
+
+// sceneFlags say what of a scene is rendered.
+type sceneFlags struct {
+	Frames     string `group:"scene" placeholder:"LIST" help:"Frames to render, such as 1-48, 1-10:2,15,20-30. By default the scene's own range."`
+	Format     string `group:"scene" placeholder:"FORMAT" help:"PNG, JPEG, OPEN_EXR, TIFF, TARGA, BMP or HDR. By default the scene's."`
+	OutputName string `group:"scene" placeholder:"NAME" help:"Name of the pictures, # for digits of the frame number. Default: ####."`
+	Width      int    `group:"scene" placeholder:"PIXELS" help:"Width of the pictures; the height follows unless given."`
+	Height     int    `group:"scene" placeholder:"PIXELS" help:"Height of the pictures; the width follows unless given."`
+	Samples    int    `group:"scene" placeholder:"N" help:"Samples of each pixel."`
+	Engine     string `group:"scene" placeholder:"ENGINE" help:"Render engine, such as CYCLES or BLENDER_EEVEE."`
+	Scene      string `group:"scene" placeholder:"NAME" help:"Scene within the file. By default the active one."`
+	Camera     string `group:"scene" placeholder:"NAME" help:"Camera. By default the scene's."`
+	AllowBlack bool   `group:"scene" help:"Wholly black pictures are right, too."`
+	Autoexec   bool   `group:"scene" help:"Let scripts in the scene run."`
+}
+
+func (c *submitCmd) Examples() string {
+	return `  drover submit shot.blend --frames 1-48 --wait --out frames
+  drover submit shot.blend --frames 1-100:10 --samples 16 --name "shot, quick look"
+  drover submit template.yaml -p Frames=1-10 -p Script=@comp.py
+  drover submit bundle/ --priority 80 --json
+`
+}
+
+// ready is a job that is ready to be sent.
+type ready struct {
+	api.Submission
+	files *inputs
+}
+
+func (c *submitCmd) Run(a *App) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	job, err := c.prepare(a)
+	if err != nil {
+		return err
+	}
+	farm, err := c.connect(a)
+	if err != nil {
+		return err
+	}
+	j, err := c.send(a, farm, job)
+	if err != nil {
+		return err
+	}
+	if !c.Wait && c.Out == "" {
+		return a.showJob(c.Shown, j)
+	}
+	a.say("job %d submitted: %s, %s", j.ID, j.Name, count(j.Tasks.Total, "task"))
+	if j, err = a.wait(farm, j.ID, c.Patience); err != nil {
+		return err
+	}
+	if c.Out != "" && j.Tasks.Done > 0 {
+		if _, err := a.fetch(farm, j, c.Out, c.Patience); err != nil {
+			return err
+		}
+	}
+	if err := a.showJob(c.Shown, j); err != nil {
+		return err
+	}
+	return a.verdict(j)
+}
+
+func (c *submitCmd) check() error {
+	if err := checkPriority(c.Priority); err != nil {
+		return err
+	}
+	if c.Paused && (c.Wait || c.Out != "") {
+		return usagef("--paused with --wait or --out would wait for a job that does not run; submit it first, then \"drover job resume\" and \"drover job wait\"")
+	}
+	if c.Out != "" {
+		return checkOut(c.Out)
+	}
+	return nil
+}
+
+// prepare reads what is to be submitted.
+func (c *submitCmd) prepare(a *App) (*ready, error) {
+	info, err := os.Stat(c.What)
+	if err != nil {
+		return nil, fmt.Errorf("read what to submit: %w", err)
+	}
+	var job *ready
+	switch ext := strings.ToLower(filepath.Ext(c.What)); {
+	case info.IsDir():
+		job, err = c.bundle(a)
+	case ext == ".yaml" || ext == ".yml" || ext == ".json" || ext == ".template":
+		job, err = c.template(a)
+	case ext == ".vrscene" || ext == ".rif":
+		return nil, usagef("%s: scenes of this kind cannot be submitted yet; an OpenJD template that renders them can", c.What)
+	default: // .blend, .blend1 and whatever people call their scenes
+		job, err = c.scene(a)
+	}
+	if err != nil {
+		return nil, err
+	}
+	job.Owner, job.Priority, job.Paused = c.Owner, &c.Priority, c.Paused
+	job.Doors, job.Tags, job.Order = c.Doors, c.Tag, c.Order
+	for _, n := range job.files.notes {
+		a.say("%s", n)
+	}
+	return job, nil
+}
+
+// send uploads what the farm does not have yet and hands the job in.
+func (c *submitCmd) send(a *App, farm *client.Client, job *ready) (*api.Job, error) {
+	files, paths, err := job.files.list()
+	if err != nil {
+		return nil, err
+	}
+	if job.Files, err = a.upload(farm, files, paths, c.Patience); err != nil {
+		return nil, err
+	}
+	job.Roots = job.files.roots
+	return farm.Submit(a.ctx, job.Submission)
+}
+
+// template reads a job template. Relative paths in -p lie under the folder that
+// the command is called in, relative defaults beside the template.
+func (c *submitCmd) template(a *App) (*ready, error) {
+	if err := c.noScene(); err != nil {
+		return nil, err
+	}
+	values, err := parameters(c.Param)
+	if err != nil {
+		return nil, err
+	}
+	return c.openjd(a, c.What, filepath.Dir(c.What), values, nil)
+}
+
+// noScene refuses flags that only scenes have.
+func (c *submitCmd) noScene() error {
+	if c.sceneFlags != (sceneFlags{}) {
+		return usagef("--frames, --format and the other flags of scenes mean nothing for a template; give its parameters with -p NAME=VALUE")
+	}
+	return nil
+}
