@@ -1,6 +1,8 @@
 package farm
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"maps"
@@ -42,6 +44,37 @@ func (f *Farm) Authenticate(token string) (Principal, error) {
 		return Principal{}, Errorf(Unauthorized, "the token is not valid; \"drover user token LOGIN\" makes a new one")
 	}
 	return Principal{Login: u.Login, Roles: u.Roles}, nil
+}
+
+// Credential finds a token that is valid, with what is known of it. It fails
+// as Authenticate does.
+func (f *Farm) Credential(token string) (Principal, Token, error) {
+	p, err := f.Authenticate(token)
+	if err != nil {
+		return p, Token{}, err
+	}
+	f.auth.mu.RLock()
+	defer f.auth.mu.RUnlock()
+	if t := f.auth.tokens[sha256.Sum256([]byte(token))]; t != nil {
+		return p, *t, nil
+	}
+	return Principal{}, Token{}, Errorf(Unauthorized, "the token is not valid any more")
+}
+
+// Tokens lists an account's credentials of a kind, the oldest first.
+func (f *Farm) Tokens(login, kind string) []Token {
+	f.auth.mu.RLock()
+	defer f.auth.mu.RUnlock()
+	var out []Token
+	for _, t := range f.auth.tokens {
+		if t.Login == login && t.Kind == kind {
+			out = append(out, *t)
+		}
+	}
+	slices.SortFunc(out, func(a, b Token) int {
+		return cmp.Or(a.Created.Compare(b.Created), bytes.Compare(a.Hash[:], b.Hash[:]))
+	})
+	return out
 }
 
 // Account returns an account, for checks of its password. It fails with
@@ -94,6 +127,7 @@ func (f *Farm) AddUser(ctx context.Context, by Principal, u User) error {
 			u.Weight = 1
 		}
 		st.putUser(&u)
+		st.allow(u.Login)
 		st.emit(Event{Type: "user.added", Text: u.Login})
 		return nil
 	})
@@ -101,7 +135,7 @@ func (f *Farm) AddUser(ctx context.Context, by Principal, u User) error {
 
 func (st *state) putUser(u *User) {
 	st.users[u.Login] = u
-	st.queue.Weight(u.Login, u.Weight)
+	st.weigh(u.Login)
 	st.dirty.rest.Users = append(slices.DeleteFunc(st.dirty.rest.Users, func(o *User) bool { return o.Login == u.Login }), u)
 	st.publishAccounts()
 }
@@ -117,6 +151,7 @@ func (f *Farm) Bootstrap(ctx context.Context, u User, t Token) (bool, error) {
 		made = true
 		u.Created, u.Weight, t.Created, t.Login = st.now, 1, st.now, u.Login
 		st.putUser(&u)
+		st.allow(u.Login)
 		st.putToken(&t)
 		return nil
 	})

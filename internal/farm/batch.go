@@ -9,6 +9,7 @@ func (d *dirty) reset() {
 	*d = dirty{
 		newJobs: make(map[int64]*job), jobs: make(map[int64]*job), steps: make(map[*step]struct{}),
 		tasks: make(map[TaskKey]*Task), workers: make(map[int64]*worker), grouped: make(map[eventKey]int),
+		entries: make(map[entryKey]*Entry),
 	}
 }
 
@@ -72,6 +73,9 @@ func (st *state) takeBatch() *Batch {
 	}
 	for _, w := range d.workers {
 		b.Workers = append(b.Workers, w.Worker)
+	}
+	for _, e := range d.entries {
+		b.Entries = append(b.Entries, e)
 	}
 	b.Events = d.events
 	if keep := st.f.settings.EventsKept; len(b.Events) > 0 && st.lastEvent > keep {

@@ -21,6 +21,27 @@ type ClaimRequest struct {
 	Wait time.Duration
 	// Warm is the job that the worker has a session of, 0 for none.
 	Warm int64
+	// Within is what the worker's owner allows of a task.
+	Within Bounds
+}
+
+// Bounds are conditions of a claim; zero fields do not restrict.
+type Bounds struct {
+	// Seconds and Memory (bytes) exclude steps whose frames have taken more so
+	// far, on a machine of this power.
+	Seconds float64
+	Memory  int64
+	// Bytes passes over jobs with more files, except the warm one, while there
+	// is another for the worker.
+	Bytes int64
+}
+
+// allow reports whether the worker may have a task of the step.
+func (b Bounds) allow(s *step, w *worker) bool {
+	if b.Seconds > 0 && w != nil && s.expected(w) > b.Seconds {
+		return false
+	}
+	return b.Memory <= 0 || s.peak <= b.Memory
 }
 
 // Lease is the right to one attempt of one task until a deadline.
@@ -33,6 +54,8 @@ type Lease struct {
 	Period   time.Duration
 	Job      *Job   // as it was when leased, without Steps; not to be changed
 	Step     string // name of the step
+	Started  time.Time
+	Done     int64 // tasks of the step that were done by then
 	// Parameters are the task's, by the step's parameter space.
 	Parameters openjd.TaskParameters
 }
@@ -223,8 +246,14 @@ func (st *state) lend(w *worker, req ClaimRequest) *lease {
 	if req.Warm != 0 && st.now.Sub(w.warmFrom) > st.f.settings.Stick {
 		w.info.Warm = 0
 	}
+	st.bounds, w.info.MaxBytes = req.Within, req.Within.Bytes
+	defer func() { st.bounds, w.info.MaxBytes = Bounds{}, 0 }()
 	for {
 		m := st.queue.Match(&w.info)
+		if m == nil && w.info.MaxBytes > 0 {
+			w.info.MaxBytes = 0
+			continue
+		}
 		if m == nil {
 			return nil
 		}
@@ -341,14 +370,17 @@ func (w *worker) build(product string) string {
 
 // grant answers a claim with a lease.
 func (st *state) grant(c *claim, l *lease) {
-	j := l.step.job
-	c.built = j.built
-	lease := &Lease{
-		ID: l.id, Task: l.task.TaskKey, Worker: l.worker.ID, Attempt: len(l.task.Attempts),
-		Deadline: l.deadline, Period: st.period(l.worker), Job: j.snapshot(), Step: l.step.Name,
-	}
-	c.lease = lease
+	c.built = l.step.job.built
+	c.lease = st.lent(l)
 	st.granted = append(st.granted, c)
+}
+
+// lent is the lease as its worker is told of it, all but the parameters.
+func (st *state) lent(l *lease) *Lease {
+	return &Lease{
+		ID: l.id, Task: l.task.TaskKey, Worker: l.worker.ID, Attempt: len(l.task.Attempts), Started: l.started, Done: l.step.Done,
+		Deadline: l.deadline, Period: st.period(l.worker), Job: l.step.job.snapshot(), Step: l.step.Name,
+	}
 }
 
 // finishLease works out the task's parameters, outside the dispatcher.

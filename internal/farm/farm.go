@@ -18,6 +18,10 @@ type Config struct {
 	Log      *slog.Logger // nil: nowhere
 	Clock    Clock        // nil: time.Now
 	Settings Settings
+	// Through says, for each door whose wire cannot carry just any template,
+	// whether a job can go through it. Doors that are not named take every job.
+	// It must always answer the same for the same job.
+	Through map[string]func(*Spec) bool
 }
 
 // Farm is the one owner of a farm's state. See the package comment. Its reading
@@ -30,6 +34,7 @@ type Farm struct {
 	log      *slog.Logger
 	clock    Clock
 	settings Settings
+	through  map[string]func(*Spec) bool
 
 	ops      chan *op
 	stopping chan struct{}
@@ -52,7 +57,7 @@ func Open(ctx context.Context, c Config) (*Farm, error) {
 	}
 	f := &Farm{
 		Reader: c.Store, store: c.Store, blobs: c.Blobs, prover: c.Prover,
-		log: c.Log, clock: c.Clock, settings: c.Settings.withDefaults(),
+		log: c.Log, clock: c.Clock, settings: c.Settings.withDefaults(), through: c.Through,
 		stopping: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	f.ops = make(chan *op, f.settings.Queue)

@@ -241,6 +241,8 @@ func (st *state) succeed(s *step, t *Task, a *Attempt, r *Result) {
 	if s.Fastest == 0 || a.Seconds < s.Fastest {
 		s.Fastest = a.Seconds
 	}
+	s.peak = max(s.peak, a.Memory)
+	st.pay(s, a)
 	st.changedTask(t)
 	st.changedStep(s)
 	st.emitTask(s, t.Index, "task.done")

@@ -228,6 +228,7 @@ func (st *state) drop(j *job) error {
 	delete(st.dirty.jobs, j.ID)
 	delete(st.dirty.newJobs, j.ID)
 	delete(st.jobs, j.ID)
+	st.dropPacks(func(p *Pack) bool { return p.Job == j.ID })
 	st.dirty.rest.DropJobs = append(st.dirty.rest.DropJobs, j.ID)
 	st.emit(Event{Type: "job.removed", Job: j.ID})
 	return nil

@@ -37,11 +37,15 @@ type Reader interface {
 	Tasks(ctx context.Context, q TaskQuery) ([]*Task, error)
 	Workers(ctx context.Context) ([]*Worker, error)
 	Accounts(ctx context.Context) ([]*User, []*Token, error)
+	// Builds lists the builds by id.
+	Builds(ctx context.Context) ([]*Build, error)
+	// Ledger lists entries by account and job.
+	Ledger(ctx context.Context, q LedgerQuery) ([]*Entry, error)
 	// Events lists events with an id greater than after, oldest first, and the
 	// id of the oldest event still kept.
 	Events(ctx context.Context, after int64, limit int) (events []Event, oldest int64, err error)
 	// References calls fn with every blob hash (lower-case hex) that a job, a
-	// task or a build refers to, possibly several times.
+	// task, a build or a pack refers to, possibly several times.
 	References(ctx context.Context, fn func(hash string) error) error
 }
 
@@ -73,7 +77,12 @@ type Snapshot struct {
 	Tokens                      []*Token
 	Limits                      []*Limit
 	Values                      map[string]string // farm-wide switches, such as maintenance
+	Builds                      []*Build
+	Packs                       []*Pack
+	Entries                     []*Entry          // of these jobs, and those of no job
+	Balances                    map[string]Points // of every account that has an entry
 	MaxJob, MaxWorker, MaxEvent int64
+	MaxBuild                    int64
 }
 
 // Batch is one transaction: the rows as they shall be. A row given replaces the
@@ -90,18 +99,23 @@ type Batch struct {
 	Limits      []*Limit
 	Values      map[string]string
 	Events      []Event
+	Builds      []*Build
+	Packs       []*Pack
+	Entries     []*Entry
 	DropJobs    []int64
 	DropUsers   []string // with their tokens
 	DropTokens  [][32]byte
 	DropLimits  []string
 	DropWorkers []int64
+	DropBuilds  []int64
+	DropPacks   []string
 	TrimEvents  int64 // events up to this id go; 0: none
 }
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
 	return len(b.NewJobs)+len(b.Jobs)+len(b.Steps)+len(b.Tasks)+len(b.Workers)+len(b.Users)+len(b.Tokens)+len(b.Limits)+
-		len(b.Values)+len(b.Events)+len(b.DropJobs)+len(b.DropUsers)+len(b.DropTokens)+len(b.DropLimits)+len(b.DropWorkers) == 0 && b.TrimEvents == 0
+		len(b.Values)+len(b.Events)+len(b.Builds)+len(b.Packs)+len(b.Entries)+len(b.DropBuilds)+len(b.DropPacks)+len(b.DropJobs)+len(b.DropUsers)+len(b.DropTokens)+len(b.DropLimits)+len(b.DropWorkers) == 0 && b.TrimEvents == 0
 }
 
 // Blobs is what the farm needs of the store of files.

@@ -5,21 +5,23 @@ import "time"
 // Settings are the farm's times and bounds. The zero value of a field means its
 // default; see Defaults.
 type Settings struct {
-	Lease         time.Duration `yaml:"lease" help:"How long a worker keeps a task without renewing its lease."`
-	WorkerTimeout time.Duration `yaml:"worker_timeout" help:"After this silence a worker counts as offline."`
-	Scan          time.Duration `yaml:"scan" help:"How often ended leases and silent workers are looked for."`
-	Stick         time.Duration `yaml:"stick" help:"How long a worker may stay with one owner's job, for the sake of its loaded scene, while others of the same priority wait."`
-	Tries         int           `yaml:"tries" help:"On how many workers a task is tried before it fails."`
-	WorkerTries   int           `yaml:"worker_tries" help:"How many attempts a task may lose by workers' faults before it fails."`
-	AsideJobs     int           `yaml:"aside_jobs" help:"A worker on which this many different jobs failed in a row is set aside."`
-	AsideFaults   int           `yaml:"aside_faults" help:"A worker that failed this often in a row by its own fault is set aside."`
-	AvoidAfter    int           `yaml:"avoid_after" help:"After this many failures of a job in a row on a worker, other workers take the job's tasks."`
-	Straggler     float64       `yaml:"straggler" help:"A last task that runs this many times longer than its step's tasks usually do is given to a second, idle worker; negative: never."`
-	StragglerMin  time.Duration `yaml:"straggler_min" help:"A task that has not run this long is no straggler."`
-	MaxTasks      int64         `yaml:"max_tasks" help:"Jobs of more tasks are refused."`
-	MaxFiles      int           `yaml:"max_files" help:"Jobs of more input files are refused."`
-	EventsKept    int64         `yaml:"events_kept" help:"How many events are kept for readers that come back."`
-	Queue         int           `yaml:"queue" help:"How many requests may wait for the dispatcher before new ones are turned away."`
+	Lease            time.Duration `yaml:"lease" help:"How long a worker keeps a task without renewing its lease."`
+	WorkerTimeout    time.Duration `yaml:"worker_timeout" help:"After this silence a worker counts as offline."`
+	Scan             time.Duration `yaml:"scan" help:"How often ended leases and silent workers are looked for."`
+	Stick            time.Duration `yaml:"stick" help:"How long a worker may stay with one owner's job, for the sake of its loaded scene, while others of the same priority wait."`
+	Tries            int           `yaml:"tries" help:"On how many workers a task is tried before it fails."`
+	WorkerTries      int           `yaml:"worker_tries" help:"How many attempts a task may lose by workers' faults before it fails."`
+	AsideJobs        int           `yaml:"aside_jobs" help:"A worker on which this many different jobs failed in a row is set aside."`
+	AsideFaults      int           `yaml:"aside_faults" help:"A worker that failed this often in a row by its own fault is set aside."`
+	AvoidAfter       int           `yaml:"avoid_after" help:"After this many failures of a job in a row on a worker, other workers take the job's tasks."`
+	Straggler        float64       `yaml:"straggler" help:"A last task that runs this many times longer than its step's tasks usually do is given to a second, idle worker; negative: never."`
+	StragglerMin     time.Duration `yaml:"straggler_min" help:"A task that has not run this long is no straggler."`
+	Allowance        float64       `yaml:"allowance" help:"Points that a new account starts with; a point is a minute of rendering on an average machine."`
+	PriorityByPoints bool          `yaml:"priority_by_points" help:"Whether owners with more points get a larger share of the farm among jobs of the same priority."`
+	MaxTasks         int64         `yaml:"max_tasks" help:"Jobs of more tasks are refused."`
+	MaxFiles         int           `yaml:"max_files" help:"Jobs of more input files are refused."`
+	EventsKept       int64         `yaml:"events_kept" help:"How many events are kept for readers that come back."`
+	Queue            int           `yaml:"queue" help:"How many requests may wait for the dispatcher before new ones are turned away."`
 }
 
 // Defaults returns the settings of a farm that says nothing else.

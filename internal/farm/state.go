@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,13 +30,18 @@ type state struct {
 	tokens  map[[32]byte]*Token
 	limits  map[string]*Limit
 	values  map[string]string
+	builds  map[int64]*Build
+	packs   map[string]*Pack
+	grants  map[string]*Entry // entries of no job, by account
+	balance map[string]Points
 
 	waiting     []*claim // in order of arrival
 	fresh       []*claim // arrived in this batch
 	granted     []*claim // have a lease that is not durable yet
+	bounds      Bounds   // of the claim that is being matched
 	seenVersion uint64   // of the queue, when the waiting claims were last matched
 
-	lastJob, lastWorker, lastLease, lastEvent int64
+	lastJob, lastWorker, lastLease, lastEvent, lastBuild int64
 
 	dirty   dirty
 	visited []*job   // may be forgotten after the batch, when they have ended
@@ -50,6 +56,7 @@ type dirty struct {
 	tasks   map[TaskKey]*Task
 	workers map[int64]*worker
 	events  []Event
+	entries map[entryKey]*Entry
 	grouped map[eventKey]int // place in events of an event that more tasks can join
 	rest    Batch            // kinds that are changed seldom
 }
@@ -62,8 +69,9 @@ type eventKey struct {
 
 type job struct {
 	*Job
-	steps []*step
-	built *openjd.Job // instantiated at the first lease
+	steps  []*step
+	built  *openjd.Job       // instantiated at the first lease
+	ledger map[string]*Entry // by account; nil until read
 }
 
 type step struct {
@@ -72,6 +80,9 @@ type step struct {
 	retry   map[int64]*retry   // touched tasks that wait again
 	running map[int64][]*lease // by index; two when a straggler was doubled
 	fails   map[int64]int      // failures in a row, by worker
+	cost    float64            // of the frames finished since the farm started, in seconds of an average machine
+	costN   int64              // how many these are
+	peak    int64              // most memory that one of them took
 }
 
 // retry is what hand-out needs to know of a task that waits again.
@@ -122,14 +133,25 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		// Leases of an earlier writer that were handed out but never written can
 		// have no number that this one gives.
 		lastLease: epoch << 32,
+		builds:    make(map[int64]*Build), packs: make(map[string]*Pack), grants: make(map[string]*Entry),
+		balance: maps.Clone(snap.Balances), lastBuild: snap.MaxBuild,
 	}
 	if st.values == nil {
 		st.values = make(map[string]string)
 	}
+	if st.balance == nil {
+		st.balance = make(map[string]Points)
+	}
 	st.dirty.reset()
 	for _, u := range snap.Users {
 		st.users[u.Login] = u
-		st.queue.Weight(u.Login, u.Weight)
+		st.weigh(u.Login)
+	}
+	for _, b := range snap.Builds {
+		st.builds[b.ID] = b
+	}
+	for _, p := range snap.Packs {
+		st.packs[p.Key] = p
 	}
 	for _, t := range snap.Tokens {
 		st.tokens[t.Hash] = t
@@ -143,6 +165,16 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 	}
 	for _, j := range snap.Jobs {
 		st.admit(j)
+	}
+	for _, j := range st.jobs {
+		j.ledger = make(map[string]*Entry)
+	}
+	for _, e := range snap.Entries {
+		if e.Job == 0 {
+			st.grants[e.Account] = e
+		} else if j := st.jobs[e.Job]; j != nil {
+			j.ledger[e.Account] = e
+		}
 	}
 	for _, t := range snap.Tasks {
 		st.resume(t)
@@ -172,6 +204,10 @@ func (st *state) admit(row *Job) *job {
 		j.steps[i] = &step{Step: &row.Steps[i], job: j, retry: make(map[int64]*retry), running: make(map[int64][]*lease), fails: make(map[int64]int)}
 	}
 	st.jobs[j.ID] = j
+	not := st.f.notDoors(&row.Spec)
+	for _, s := range j.steps {
+		s.Needs = without(s.Needs, not)
+	}
 	if j.Build != "" {
 		for _, s := range j.steps {
 			s.Needs = pinned(s.Needs, j.Spec.Renderer, j.Build)
@@ -312,6 +348,7 @@ func (st *state) place(s *step) {
 		return
 	}
 	st.queue.Add(&sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Priority: s.job.Priority, Needs: s.Needs,
+		Bytes: s.job.bytes(),
 		Takes: func(worker int64) bool { return st.takes(s, worker) }})
 }
 
@@ -324,6 +361,9 @@ func (st *state) replace(s *step) {
 // takes reports whether the worker may have one of the step's waiting tasks.
 func (st *state) takes(s *step, worker int64) bool {
 	if s.fails[worker] >= st.f.settings.AvoidAfter && st.othersFit(s, func(id int64) bool { return s.fails[id] < st.f.settings.AvoidAfter }) {
+		return false
+	}
+	if b := st.bounds; b != (Bounds{}) && !b.allow(s, st.workers[worker]) {
 		return false
 	}
 	if s.Untouched() > 0 {

@@ -48,6 +48,7 @@ func (f *Farm) Submit(ctx context.Context, s Submission) (*Job, error) {
 			row.Steps[i].Job = row.ID
 		}
 		live := st.admit(&row)
+		live.ledger = make(map[string]*Entry)
 		st.dirty.newJobs[row.ID] = live
 		st.emit(Event{Type: "job.submitted", Job: row.ID, Text: row.Spec.Name})
 		st.advance(live)
@@ -169,6 +170,43 @@ func needs(spec *Spec, h *openjd.HostRequirements) *sched.Needs {
 	}
 	if n.Empty() {
 		return nil
+	}
+	return n
+}
+
+// notDoors are the doors that cannot carry the job.
+func (f *Farm) notDoors(spec *Spec) []string {
+	var out []string
+	for door, ok := range f.through {
+		if !ok(spec) {
+			out = append(out, door)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// without is n with the doors that cannot carry the job, nil when nothing is
+// asked.
+func without(n *sched.Needs, doors []string) *sched.Needs {
+	var c sched.Needs
+	if n != nil {
+		c = *n
+	}
+	if slices.Equal(c.NotDoors, doors) {
+		return n
+	}
+	if c.NotDoors = doors; c.Empty() {
+		return nil
+	}
+	return &c
+}
+
+// bytes is how much the job's files are together.
+func (j *job) bytes() int64 {
+	var n int64
+	for i := range j.Spec.Files {
+		n += j.Spec.Files[i].Size
 	}
 	return n
 }

@@ -307,6 +307,8 @@ type Worker struct {
 	Streak   []int64       // different jobs that failed here since its last success
 	Faults   int           // failures by its own fault since its last success
 	Lease    time.Duration // how long a lease lasts unless renewed; 0: the farm's default
+	Silence  time.Duration // after which it counts as offline; 0: the farm's default
+	Power    float64       // measured: 1 renders as fast as the average machine; 0: not known
 	Done     int64
 	Failed   int64
 	Created  time.Time

@@ -18,9 +18,13 @@ type Registration struct {
 	Slots   int // tasks at once; at least 1
 	Rules   Rules
 	Lease   time.Duration // how long its leases last; 0: the farm's default
+	Silence time.Duration // after which it is offline; 0: the farm's default
 	// Holds are leases that it still works on. All others of an earlier session
 	// go back to the queue at once.
 	Holds []int64
+	// News means that the worker goes on and only describes itself anew: it keeps
+	// all its leases.
+	News bool
 }
 
 // Register makes the worker known and online. The same key, account and door
@@ -41,11 +45,11 @@ func (f *Farm) Register(ctx context.Context, r Registration) (*Worker, error) {
 			st.emit(Event{Type: "worker.joined", Worker: w.ID, Text: r.Name})
 		}
 		for _, l := range w.leases {
-			if !slices.Contains(r.Holds, l.id) {
+			if !r.News && !slices.Contains(r.Holds, l.id) {
 				st.end(l, ending{outcome: OutcomeReturned, text: "the worker started anew"})
 			}
 		}
-		w.Name, w.Machine, w.Slots, w.Rules, w.Lease = r.Name, r.Machine, r.Slots, r.Rules, r.Lease
+		w.Name, w.Machine, w.Slots, w.Rules, w.Lease, w.Silence = r.Name, r.Machine, r.Slots, r.Rules, r.Lease, r.Silence
 		st.alive(w)
 		w.describe()
 		w.Seen = st.now
@@ -337,7 +341,7 @@ func (st *state) scan() error {
 	st.expired()
 	st.doubleWaiting()
 	for _, w := range st.workers {
-		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > max(st.f.settings.WorkerTimeout, w.Lease) && !st.claims(w) {
+		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && !st.claims(w) {
 			st.leave(w, OutcomeLost, "not heard of any more")
 		}
 		if w.Rules.Hours != "" && w.Online {
@@ -348,6 +352,14 @@ func (st *state) scan() error {
 		}
 	}
 	return nil
+}
+
+// silence is how long the worker may be silent before it counts as offline.
+func (st *state) silence(w *worker) time.Duration {
+	if w.Silence > 0 {
+		return w.Silence
+	}
+	return max(st.f.settings.WorkerTimeout, w.Lease)
 }
 
 // claims reports whether the worker waits for a task, and so is there.

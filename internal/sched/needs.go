@@ -36,18 +36,20 @@ type Attribute struct {
 }
 
 // Needs is what a step asks of a worker, beside one of its slots. Doors, when
-// not empty, names the doors it may come through. Nil asks nothing.
+// not empty, names the doors it may come through; NotDoors those that cannot
+// speak of such a job. Nil asks nothing.
 // Needs is never changed once a Queue has seen it.
 type Needs struct {
 	Amounts    []Amount    `json:"amounts,omitempty"`
 	Attributes []Attribute `json:"attributes,omitempty"`
 	Doors      []string    `json:"doors,omitempty"`
+	NotDoors   []string    `json:"not_doors,omitempty"`
 	Tags       []string    `json:"tags,omitempty"`
 }
 
 // Empty reports whether n asks nothing.
 func (n *Needs) Empty() bool {
-	return n == nil || len(n.Amounts)+len(n.Attributes)+len(n.Doors)+len(n.Tags) == 0
+	return n == nil || len(n.Amounts)+len(n.Attributes)+len(n.Doors)+len(n.NotDoors)+len(n.Tags) == 0
 }
 
 // key is equal for equal needs.
@@ -79,13 +81,14 @@ type Worker struct {
 	Used       map[string]float64 // taken by running tasks
 	Attributes map[string][]string
 	Warm       int64 // the job whose session it holds, 0 for none
+	MaxBytes   int64 // steps with more files are passed over, except Warm's; 0: none are
 }
 
 func (w *Worker) free(name string) float64 { return w.Amounts[name] - w.Used[name] }
 
 // Reason says why a worker does not get a step, and what would change it.
 type Reason struct {
-	Code string `json:"code"` // closed, door, tags, owner, job, amount, attribute, busy, limit, avoided
+	Code string `json:"code"` // closed, door, form, tags, owner, job, amount, attribute, busy, limit, avoided
 	Name string `json:"name,omitempty"`
 	Want string `json:"want,omitempty"`
 	Have string `json:"have,omitempty"`
@@ -100,6 +103,8 @@ func (r Reason) String() string {
 		return "takes no work: " + r.Have
 	case "door":
 		return fmt.Sprintf("joined through the door %s, the job allows only %s", r.Have, r.Want)
+	case "form":
+		return fmt.Sprintf("joined through the door %s, whose workers cannot render jobs of this form", r.Have)
 	case "tags":
 		return fmt.Sprintf("lacks the tag %s", r.Want)
 	case "owner":
@@ -133,6 +138,9 @@ func (n *Needs) Fits(w *Worker, limits map[string]*Limit) []Reason {
 	}
 	if len(n.Doors) > 0 && !slices.Contains(n.Doors, w.Door) {
 		rs = append(rs, Reason{Code: "door", Want: strings.Join(n.Doors, " or "), Have: w.Door})
+	}
+	if slices.Contains(n.NotDoors, w.Door) {
+		rs = append(rs, Reason{Code: "form", Have: w.Door})
 	}
 	for _, t := range n.Tags {
 		if !slices.ContainsFunc(w.Tags, func(h string) bool { return strings.EqualFold(h, t) }) {

@@ -15,6 +15,7 @@ type Step struct {
 	Owner    string
 	Priority int
 	Needs    *Needs
+	Bytes    int64 // of the files that a worker must fetch
 	// Takes reports whether a waiting task of the step may go to this worker;
 	// nil: any may. It answers for the tasks that already failed there.
 	Takes func(worker int64) bool
@@ -309,6 +310,7 @@ func (q *Queue) matchLane(l *lane, w *Worker) (best *Step, avoided bool) {
 func (q *Queue) allowed(s *Step, w *Worker) bool {
 	return (len(w.Jobs) == 0 || slices.Contains(w.Jobs, s.Job)) &&
 		(len(w.Owners) == 0 || slices.Contains(w.Owners, s.Owner)) &&
+		(w.MaxBytes == 0 || s.Bytes <= w.MaxBytes || s.Job == w.Warm) &&
 		(s.Takes == nil || s.Takes(w.ID))
 }
 
@@ -318,7 +320,7 @@ func (q *Queue) startable(n *Needs, w *Worker) bool {
 	if n == nil {
 		return true
 	}
-	if len(n.Doors) > 0 && !slices.Contains(n.Doors, w.Door) {
+	if len(n.Doors) > 0 && !slices.Contains(n.Doors, w.Door) || slices.Contains(n.NotDoors, w.Door) {
 		return false
 	}
 	for _, a := range n.Amounts {

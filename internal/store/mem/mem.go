@@ -30,8 +30,11 @@ type Store struct {
 	limits map[string]*farm.Limit
 	values map[string]string
 	events []farm.Event
+	builds map[int64]*farm.Build
+	packs  map[string]*farm.Pack
+	ledger map[ledgerKey]*farm.Entry
 
-	maxJob, maxWorker int64
+	maxJob, maxWorker, maxBuild int64
 	// Fault, when set, is asked before each commit; an error is returned in its
 	// place, after the batch was written when written is true.
 	Fault func(*farm.Batch) (err error, written bool)
@@ -43,6 +46,7 @@ func New() *Store {
 		jobs: make(map[int64]*farm.Job), tasks: make(map[int64]map[[2]int64]*farm.Task), live: make(map[farm.TaskKey]struct{}),
 		work: make(map[int64]*farm.Worker), users: make(map[string]*farm.User), tokens: make(map[[32]byte]*farm.Token),
 		limits: make(map[string]*farm.Limit), values: make(map[string]string),
+		builds: make(map[int64]*farm.Build), packs: make(map[string]*farm.Pack), ledger: make(map[ledgerKey]*farm.Entry),
 	}
 }
 
@@ -114,6 +118,7 @@ func (s *Store) write(b *farm.Batch) {
 		s.maxWorker = max(s.maxWorker, w.ID)
 	}
 	s.writeAccounts(b)
+	s.writeBuilds(b)
 	for _, l := range b.Limits {
 		s.limits[l.Name] = &farm.Limit{Name: l.Name, Total: l.Total}
 	}
@@ -203,6 +208,7 @@ func (s *Store) Load(context.Context) (*farm.Snapshot, error) {
 		c := *l
 		snap.Limits = append(snap.Limits, &c)
 	}
+	s.loadBuilds(snap)
 	if n := len(s.events); n > 0 {
 		snap.MaxEvent = s.events[n-1].ID
 	}
@@ -323,6 +329,16 @@ func (s *Store) Events(_ context.Context, after int64, limit int) ([]farm.Event,
 func (s *Store) References(_ context.Context, fn func(string) error) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	for _, b := range s.builds {
+		if err := b.References(fn); err != nil {
+			return err
+		}
+	}
+	for _, p := range s.packs {
+		if err := p.References(fn); err != nil {
+			return err
+		}
+	}
 	for _, j := range s.jobs {
 		if err := j.References(fn); err != nil {
 			return err

@@ -151,6 +151,24 @@ func (t *tx) others(b *farm.Batch) {
 	for n, v := range b.Values {
 		t.Queue("INSERT INTO vals (name, value) VALUES ($1,$2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", n, v)
 	}
+	for _, v := range b.Builds {
+		t.Queue("INSERT INTO builds (id, body) VALUES ($1,$2) ON CONFLICT (id) DO UPDATE SET body = excluded.body", v.ID, t.col(store.JSON(v)))
+		t.Queue("UPDATE meta SET value = greatest(value, $1) WHERE name = 'build'", v.ID)
+	}
+	for _, id := range b.DropBuilds {
+		t.Queue("DELETE FROM builds WHERE id = $1", id)
+	}
+	for _, k := range b.DropPacks {
+		t.Queue("DELETE FROM packs WHERE key = $1", k)
+	}
+	for _, p := range b.Packs {
+		t.Queue("INSERT INTO packs (key, body) VALUES ($1,$2) ON CONFLICT (key) DO UPDATE SET body = excluded.body", p.Key, t.col(store.JSON(p)))
+	}
+	for _, e := range b.Entries {
+		t.Queue(`INSERT INTO ledger (account, job, granted, earned, spent, frames, updated) VALUES ($1,$2,$3,$4,$5,$6,$7)
+			ON CONFLICT (account, job) DO UPDATE SET granted = excluded.granted, earned = excluded.earned, spent = excluded.spent, frames = excluded.frames, updated = excluded.updated`,
+			e.Account, e.Job, e.Granted, e.Earned, e.Spent, e.Frames, store.Nanos(e.Updated))
+	}
 	for i := range b.Events {
 		t.Queue("INSERT INTO events (id, body) VALUES ($1,$2)", b.Events[i].ID, t.col(store.JSON(&b.Events[i])))
 	}

@@ -71,8 +71,11 @@ func (s *Store) Load(ctx context.Context) (*farm.Snapshot, error) {
 		if err != nil {
 			return err
 		}
-		return q.QueryRow(ctx, "SELECT (SELECT value FROM meta WHERE name = 'job'), (SELECT value FROM meta WHERE name = 'worker'), (SELECT coalesce(max(id), 0) FROM events)").
-			Scan(&snap.MaxJob, &snap.MaxWorker, &snap.MaxEvent)
+		if err := loadBuilds(ctx, q, snap); err != nil {
+			return err
+		}
+		return q.QueryRow(ctx, "SELECT (SELECT value FROM meta WHERE name = 'job'), (SELECT value FROM meta WHERE name = 'worker'), (SELECT coalesce(max(id), 0) FROM events), (SELECT value FROM meta WHERE name = 'build')").
+			Scan(&snap.MaxJob, &snap.MaxWorker, &snap.MaxEvent, &snap.MaxBuild)
 	})
 	return snap, err
 }
@@ -298,6 +301,9 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]farm.Even
 // References names the blobs in use.
 func (s *Store) References(ctx context.Context, fn func(string) error) error {
 	return s.snapshot(ctx, func(q querier) error {
+		if err := fileReferences(ctx, q, fn); err != nil {
+			return err
+		}
 		err := each(ctx, q, "SELECT body FROM jobs", nil, func(r pgx.Rows) error {
 			var body string
 			if err := r.Scan(&body); err != nil {

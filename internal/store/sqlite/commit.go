@@ -94,6 +94,7 @@ const (
 	sqlStep    = "UPDATE steps SET state = ?, next = ?, retrying = ?, running = ?, done = ?, failed = ?, canceled = ?, seconds = ?, slowest = ?, fastest = ? WHERE job = ? AND idx = ?"
 	sqlTask    = "INSERT INTO tasks (job, step, idx, state, since, attempts, outputs) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET state = excluded.state, since = excluded.since, attempts = excluded.attempts, outputs = excluded.outputs"
 	sqlEvent   = "INSERT INTO events (id, body) VALUES (?,?)"
+	sqlEntry   = "INSERT INTO ledger (account, job, granted, earned, spent, frames, updated) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET granted = excluded.granted, earned = excluded.earned, spent = excluded.spent, frames = excluded.frames, updated = excluded.updated"
 	sqlWorker  = "INSERT INTO workers (id, body) VALUES (?,?) ON CONFLICT DO UPDATE SET body = excluded.body"
 )
 
@@ -102,7 +103,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	if len(s.stmts) > 0 {
 		return nil
 	}
-	for _, q := range []string{sqlEpoch, sqlMaxID, sqlNewJob, sqlJob, sqlNewStep, sqlStep, sqlTask, sqlEvent, sqlWorker} {
+	for _, q := range []string{sqlEpoch, sqlMaxID, sqlNewJob, sqlJob, sqlNewStep, sqlStep, sqlTask, sqlEvent, sqlWorker, sqlEntry} {
 		st, err := s.write.PrepareContext(ctx, q)
 		if err != nil {
 			return fmt.Errorf("%.40q: %w", q, err)
@@ -169,6 +170,22 @@ func (t *tx) others(b *farm.Batch) {
 	}
 	for n, v := range b.Values {
 		t.exec("INSERT INTO vals (name, value) VALUES (?,?) ON CONFLICT DO UPDATE SET value = excluded.value", n, v)
+	}
+	for _, v := range b.Builds {
+		t.exec("INSERT INTO builds (id, body) VALUES (?,?) ON CONFLICT DO UPDATE SET body = excluded.body", v.ID, t.col(store.JSON(v)))
+		t.exec(sqlMaxID, v.ID, "build")
+	}
+	for _, id := range b.DropBuilds {
+		t.exec("DELETE FROM builds WHERE id = ?", id)
+	}
+	for _, k := range b.DropPacks {
+		t.exec("DELETE FROM packs WHERE key = ?", k)
+	}
+	for _, p := range b.Packs {
+		t.exec("INSERT INTO packs (key, body) VALUES (?,?) ON CONFLICT DO UPDATE SET body = excluded.body", p.Key, t.col(store.JSON(p)))
+	}
+	for _, e := range b.Entries {
+		t.exec(sqlEntry, e.Account, e.Job, e.Granted, e.Earned, e.Spent, e.Frames, store.Nanos(e.Updated))
 	}
 	for i := range b.Events {
 		t.exec(sqlEvent, b.Events[i].ID, t.col(store.JSON(&b.Events[i])))

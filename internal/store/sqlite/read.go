@@ -60,8 +60,11 @@ func (s *Store) Load(ctx context.Context) (*farm.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	row := tx.QueryRowContext(ctx, "SELECT (SELECT value FROM meta WHERE name = 'job'), (SELECT value FROM meta WHERE name = 'worker'), (SELECT coalesce(max(id), 0) FROM events)")
-	if err := row.Scan(&snap.MaxJob, &snap.MaxWorker, &snap.MaxEvent); err != nil {
+	if err := loadBuilds(ctx, tx, snap); err != nil {
+		return nil, err
+	}
+	row := tx.QueryRowContext(ctx, "SELECT (SELECT value FROM meta WHERE name = 'job'), (SELECT value FROM meta WHERE name = 'worker'), (SELECT coalesce(max(id), 0) FROM events), (SELECT value FROM meta WHERE name = 'build')")
+	if err := row.Scan(&snap.MaxJob, &snap.MaxWorker, &snap.MaxEvent, &snap.MaxBuild); err != nil {
 		return nil, dbError("read the highest ids", err)
 	}
 	return snap, nil
@@ -301,6 +304,9 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]farm.Even
 // References names the blobs in use.
 func (s *Store) References(ctx context.Context, fn func(string) error) error {
 	return s.readTx(ctx, func(tx *sql.Tx) error {
+		if err := fileReferences(ctx, tx, fn); err != nil {
+			return err
+		}
 		err := each(ctx, tx, "SELECT body FROM jobs", nil, func(r *sql.Rows) error {
 			var body []byte
 			if err := r.Scan(&body); err != nil {

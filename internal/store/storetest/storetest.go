@@ -39,6 +39,8 @@ func Run(t *testing.T, open Factory) {
 		"all or nothing":  testAtomic,
 		"references":      testReferences,
 		"readers at work": testReaders,
+		"builds":          testBuilds,
+		"ledger":          testLedger,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
