@@ -19,7 +19,7 @@ import (
 type serveCmd struct {
 	Local
 	Config   string `placeholder:"FILE" help:"Configuration file. Default: drover.yaml in the data folder."`
-	Settings kong.Plugins
+	Settings kong.Plugins `embed:""`
 
 	flags *config.Flags
 }

@@ -20,7 +20,7 @@ type submitCmd struct {
 	Priority int      `default:"50" placeholder:"N" help:"0 to 100; higher goes first. Default: 50."`
 	Doors    []string `placeholder:"DOOR" help:"Only workers that came through these doors may render it, such as native,sheepit. By default all."`
 	Tag      []string `placeholder:"TAG" help:"Only workers with all of these tags."`
-	Order    string   `enum:"linear,preview" default:"linear" help:"linear: first frame to last. preview: first, last and middle first, then halving the gaps."`
+	Order    string   `enum:"linear,preview" default:"linear" placeholder:"ORDER" help:"linear: first frame to last. preview: first, last and middle first, then halving the gaps."`
 	Owner    string   `placeholder:"LOGIN" help:"Submit on behalf of this account; takes the role operator."`
 	Paused   bool     `help:"Hand nothing out until \"drover job resume\"."`
 	Wait     bool     `help:"Wait until the job has ended; exit 1 unless it is done."`
@@ -34,17 +34,17 @@ type submitCmd struct {
 
 // sceneFlags say what of a scene is rendered.
 type sceneFlags struct {
-	Frames     string `group:"scene" placeholder:"LIST" help:"Frames to render, such as 1-48, 1-10:2,15,20-30. By default the scene's own range."`
-	Format     string `group:"scene" placeholder:"FORMAT" help:"PNG, JPEG, OPEN_EXR, TIFF, TARGA, BMP or HDR. By default the scene's."`
-	OutputName string `group:"scene" placeholder:"NAME" help:"Name of the pictures, # for digits of the frame number. Default: ####."`
-	Width      int    `group:"scene" placeholder:"PIXELS" help:"Width of the pictures; the height follows unless given."`
-	Height     int    `group:"scene" placeholder:"PIXELS" help:"Height of the pictures; the width follows unless given."`
-	Samples    int    `group:"scene" placeholder:"N" help:"Samples of each pixel."`
-	Engine     string `group:"scene" placeholder:"ENGINE" help:"Render engine, such as CYCLES or BLENDER_EEVEE."`
-	Scene      string `group:"scene" placeholder:"NAME" help:"Scene within the file. By default the active one."`
-	Camera     string `group:"scene" placeholder:"NAME" help:"Camera. By default the scene's."`
-	AllowBlack bool   `group:"scene" help:"Wholly black pictures are right, too."`
-	Autoexec   bool   `group:"scene" help:"Let scripts in the scene run."`
+	Frames     string `group:"Of scenes:" placeholder:"LIST" help:"Frames to render, such as 1-48, 1-10:2,15,20-30. By default the scene's own range."`
+	Format     string `group:"Of scenes:" placeholder:"FORMAT" help:"PNG, JPEG, OPEN_EXR, TIFF, TARGA, BMP or HDR. By default the scene's."`
+	OutputName string `group:"Of scenes:" placeholder:"NAME" help:"Name of the pictures, # for digits of the frame number. Default: ####."`
+	Width      int    `group:"Of scenes:" placeholder:"PIXELS" help:"Width of the pictures; the height follows unless given."`
+	Height     int    `group:"Of scenes:" placeholder:"PIXELS" help:"Height of the pictures; the width follows unless given."`
+	Samples    int    `group:"Of scenes:" placeholder:"N" help:"Samples of each pixel."`
+	Engine     string `group:"Of scenes:" placeholder:"ENGINE" help:"Render engine, such as CYCLES or BLENDER_EEVEE."`
+	Scene      string `group:"Of scenes:" placeholder:"NAME" help:"Scene within the file. By default the active one."`
+	Camera     string `group:"Of scenes:" placeholder:"NAME" help:"Camera. By default the scene's."`
+	AllowBlack bool   `group:"Of scenes:" help:"Wholly black pictures are right, too."`
+	Autoexec   bool   `group:"Of scenes:" help:"Let scripts in the scene run."`
 }
 
 func (c *submitCmd) Examples() string {

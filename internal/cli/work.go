@@ -23,7 +23,7 @@ import (
 type workCmd struct {
 	Remote
 	Config   string `placeholder:"FILE" help:"Configuration file. Default: worker.yaml in the data folder."`
-	Settings kong.Plugins
+	Settings kong.Plugins `embed:""`
 
 	flags *config.Flags
 }

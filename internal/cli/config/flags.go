@@ -68,11 +68,11 @@ func flagTag(s *Setting) string {
 	if place == "" {
 		place = strings.ToUpper(s.Key[strings.LastIndexByte(s.Key, '.')+1:])
 	}
-	group := ""
+	group := "Settings:"
 	if section, _, ok := strings.Cut(s.Key, "."); ok {
-		group = fmt.Sprintf(" group:%q", section)
+		group = "Settings of " + section + ":"
 	}
-	return fmt.Sprintf("name:%q help:%q placeholder:%q%s", s.Flag(), strings.ReplaceAll(help, "$", "$$"), place, group)
+	return fmt.Sprintf("name:%q help:%q placeholder:%q group:%q", s.Flag(), strings.ReplaceAll(help, "$", "$$"), place, group)
 }
 
 // apply sets s as its flag says, if it was given.
