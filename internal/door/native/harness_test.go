@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,7 @@ var start = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 // bundle is a farm with its door on a listener of its own.
 type bundle struct {
-	t     *testing.T
+	t     testing.TB
 	f     *farm.Farm
 	store *mem.Store
 	door  *door
@@ -97,11 +98,11 @@ func (l *lockedBuffer) String() string {
 
 // setup starts a farm whose clock stands still, so that answers are the same
 // each time.
-func setup(t *testing.T, cfg Config) *bundle {
+func setup(t testing.TB, cfg Config) *bundle {
 	return setupFarm(t, cfg, farm.Config{Clock: func() time.Time { return start }})
 }
 
-func setupFarm(t *testing.T, cfg Config, fc farm.Config) *bundle {
+func setupFarm(t testing.TB, cfg Config, fc farm.Config) *bundle {
 	t.Helper()
 	b := &bundle{t: t, store: mem.New(), token: make(map[string]string), log: new(lockedBuffer)}
 	var err error
@@ -245,6 +246,8 @@ func (b *bundle) problem(status int, code, who, method, path string, body any) a
 	return p
 }
 
+var varying = regexp.MustCompile(`("(?:batches|operations|queued|held)"): \d+`)
+
 // golden compares an answer with a file.
 func (b *bundle) golden(name string, a answer) {
 	b.t.Helper()
@@ -262,14 +265,16 @@ func (b *bundle) golden(name string, a answer) {
 		out.Write(a.body)
 	}
 	out.WriteString("\n")
+	// How often the dispatcher woke depends on the machine.
+	text := varying.ReplaceAllString(out.String(), "$1: 0")
 	file := filepath.Join("testdata", name+".golden")
 	if *update {
 		b.check(os.MkdirAll("testdata", 0o755))
-		b.check(os.WriteFile(file, out.Bytes(), 0o644))
+		b.check(os.WriteFile(file, []byte(text), 0o644))
 	}
 	want, err := os.ReadFile(file)
 	b.check(err)
-	if d := cmp.Diff(string(want), out.String()); d != "" {
+	if d := cmp.Diff(string(want), text); d != "" {
 		b.t.Errorf("%s (-want +got; \"go test -update\" writes it anew):\n%s", name, d)
 	}
 }
@@ -336,4 +341,23 @@ func decodeBody(res *http.Response, v any) error {
 		return fmt.Errorf("%d: %s", res.StatusCode, text)
 	}
 	return json.NewDecoder(res.Body).Decode(v)
+}
+
+// newRecorded makes a request for record, of a client that has gone: nothing is
+// held for it.
+func newRecorded(t *testing.T, method, target, body string) (req *http.Request, err error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return http.NewRequestWithContext(ctx, method, "http://x"+target, strings.NewReader(body))
+}
+
+// record lets the door answer without a listener.
+func (b *bundle) record(req *http.Request) *httptest.ResponseRecorder {
+	req.RemoteAddr, req.RequestURI = "192.0.2.1:1", req.URL.RequestURI()
+	if req.Header.Get("Content-Type") == "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	w := httptest.NewRecorder()
+	b.door.ServeHTTP(w, req)
+	return w
 }

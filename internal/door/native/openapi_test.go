@@ -47,7 +47,7 @@ type schemaNode struct {
 	More       json.RawMessage       `json:"additionalProperties"`
 }
 
-func parseDocument(t *testing.T, text []byte) *schemaDoc {
+func parseDocument(t testing.TB, text []byte) *schemaDoc {
 	t.Helper()
 	d := new(schemaDoc)
 	if err := json.Unmarshal(text, d); err != nil {
