@@ -248,9 +248,8 @@ func (a *agent) sendLog(l *lease) func(ctx context.Context, offset int64, data [
 }
 
 // handOver sends what became of a task and finds the next one. While outputs are
-// on their way, the slot already asks for more work; if the farm has none for a
-// worker that still holds this task, the next task comes with the answer to the
-// result.
+// on their way, the slot already asks for more work; if there is none yet, the
+// next task may come with the answer to the result.
 func (s *slot) handOver(ctx, taking context.Context, d *delivery) *lease {
 	select {
 	case s.behind <- struct{}{}:
@@ -273,7 +272,9 @@ func (s *slot) handOver(ctx, taking context.Context, d *delivery) *lease {
 		return nil
 	}
 	if d.result.Cause == "" {
-		got, err := s.a.cfg.Farm.Claim(taking, s.a.worker(), c)
+		early := c
+		early.Uploading = []int64{d.lease.ID}
+		got, err := s.a.cfg.Farm.Claim(taking, s.a.worker(), early)
 		if l := s.a.adopt(ctx, got); err == nil && l != nil {
 			d.next <- nil
 			return s.keep(taking, l)

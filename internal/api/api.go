@@ -289,6 +289,9 @@ type Claim struct {
 	Key  string  `json:"key,omitempty"`  // repeats of one claim carry one key
 	Wait float64 `json:"wait,omitempty"` // seconds, at most 60
 	Warm int64   `json:"warm,omitempty"` // the job whose session the worker holds
+	// Uploading are leases of the worker that are rendered and whose outputs are
+	// on their way; they take no slot any more.
+	Uploading []int64 `json:"uploading,omitempty"`
 }
 
 // TaskParameter is one parameter of a task.

@@ -161,12 +161,16 @@ func (f *Farm) SetLimit(ctx context.Context, by Principal, name string, total fl
 		// What runs is booked where it was taken from, so it is booked out and
 		// in again around the change.
 		for _, l := range st.leases {
-			l.worker.use(l.step.Needs, -1, st.queue.Limits())
+			if !l.sent {
+				l.worker.use(l.step.Needs, -1, st.queue.Limits())
+			}
 			st.queue.Stop(l.step.job.Owner, l.step.Needs)
 		}
 		st.queue.SetLimit(name, total)
 		for _, l := range st.leases {
-			l.worker.use(l.step.Needs, 1, st.queue.Limits())
+			if !l.sent {
+				l.worker.use(l.step.Needs, 1, st.queue.Limits())
+			}
 			st.queue.Start(l.step.job.Owner, l.step.Needs)
 		}
 		if total < 0 {

@@ -21,6 +21,10 @@ type ClaimRequest struct {
 	Wait time.Duration
 	// Warm is the job that the worker has a session of, 0 for none.
 	Warm int64
+	// Uploading are leases of the worker that are rendered and whose outputs are
+	// on their way: they need no slot and nothing else of the worker any more,
+	// so that it can render the next task meanwhile.
+	Uploading []int64
 	// Within is what the worker's owner allows of a task.
 	Within Bounds
 }
@@ -152,7 +156,11 @@ func (f *Farm) withdraw(c *claim) {
 // forget ends the wait of a claim.
 func (st *state) forget(c *claim) {
 	same := func(o *claim) bool { return o == c }
-	st.waiting = slices.DeleteFunc(st.waiting, same)
+	if n := len(st.waiting); n > 0 {
+		if st.waiting = slices.DeleteFunc(st.waiting, same); len(st.waiting) < n {
+			c.worker.waits--
+		}
+	}
 	st.fresh = slices.DeleteFunc(st.fresh, same)
 	c.answer(c.lease, nil)
 }
@@ -179,6 +187,9 @@ func (st *state) match() {
 	pending := st.fresh
 	st.fresh = nil
 	if v := st.queue.Version(); v != st.seenVersion && len(st.waiting) > 0 {
+		for _, c := range st.waiting {
+			c.worker.waits--
+		}
 		pending = append(st.waiting, pending...)
 		st.waiting = nil
 	}
@@ -217,6 +228,7 @@ func (st *state) serve(c *claim) {
 			}
 		}
 	}
+	st.sending(w, c.req.Uploading)
 	l := st.lend(w, c.req)
 	if l == nil {
 		l = st.double(w, c.req)
@@ -230,6 +242,22 @@ func (st *state) serve(c *claim) {
 		return
 	}
 	st.waiting = append(st.waiting, c)
+	w.waits++
+}
+
+// maxSending is how many leases a slot may have whose outputs are on their way:
+// a worker that cannot send as fast as it renders is not given ever more.
+const maxSending = 2
+
+// sending takes leases that are only being uploaded off their worker's slots.
+func (st *state) sending(w *worker, ids []int64) {
+	for _, id := range ids {
+		if l := w.leases[id]; l != nil && !l.sent && w.sent < maxSending*w.Slots {
+			l.sent = true
+			w.sent++
+			w.use(l.step.Needs, -1, st.queue.Limits())
+		}
+	}
 }
 
 // lend makes a lease for the worker if there is a task for it.

@@ -983,3 +983,51 @@ func TestOneOfTwoAttemptsMayFail(t *testing.T) {
 		})
 	}
 }
+
+func TestUploadsTakeNoSlot(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		tmpl := strings.Replace(template("1-9"), "  script:", "  hostRequirements: {amounts: [{name: amount.worker.vcpu, min: 8}]}\n  script:", 1)
+		j := b.submit(ann, tmpl)
+		w := b.worker("w1")
+		sent := []*farm.Lease{b.mustClaim(w)}
+		if b.claim(w) != nil {
+			b.t.Fatal("a second task for one slot")
+		}
+		next := func() *farm.Lease {
+			l, err := b.f.Claim(b.t.Context(), farm.ClaimRequest{By: ann, Worker: w.ID, Uploading: []int64{sent[len(sent)-1].ID}})
+			b.check(err)
+			return l
+		}
+		for range 2 {
+			l := next()
+			if l == nil {
+				b.t.Fatal("no task although the one before is only being uploaded")
+			}
+			sent = append(sent, l)
+		}
+		if l := next(); l != nil {
+			b.t.Errorf("a third upload behind: got %+v", l)
+		}
+		for _, l := range sent {
+			b.complete(l)
+		}
+		b.want(j.ID, farm.JobRunning, farm.Counts{Total: 9, Waiting: 6, Done: 3})
+		b.mustClaim(w)
+		if b.claim(w) != nil {
+			b.t.Error("the books are wrong after the uploads: two tasks for one slot")
+		}
+	})
+}
+
+func TestAWaitingClaimIsServedWhenItsWorkerHasRoom(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		b.submit(ann, template("1-3"))
+		w := b.worker("w1")
+		l := b.mustClaim(w)
+		got := b.wait(w, time.Hour)
+		b.complete(l)
+		if <-got == nil {
+			b.t.Error("the claim was not woken")
+		}
+	})
+}

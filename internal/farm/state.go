@@ -100,6 +100,8 @@ type worker struct {
 	warmFrom time.Time // since when it has been with its present job
 	stop     []int64   // leases to stop that it was not told of yet
 	beat     *beat     // its heartbeat that waits for news
+	waits    int       // claims of it that wait
+	sent     int       // leases whose outputs are on their way
 }
 
 type lease struct {
@@ -113,6 +115,7 @@ type lease struct {
 	progress float64
 	message  string
 	memory   int64
+	sent     bool // rendered, its outputs are on their way: it takes no room on the worker
 	stopping bool
 	why      string // it was told to stop
 }
@@ -261,7 +264,14 @@ func (st *state) release(l *lease) {
 	} else {
 		l.step.running[l.task.Index] = rest
 	}
-	l.worker.use(l.step.Needs, -1, st.queue.Limits())
+	if l.sent {
+		l.worker.sent--
+	} else {
+		l.worker.use(l.step.Needs, -1, st.queue.Limits())
+	}
+	if l.worker.waits > 0 {
+		st.queue.Touch() // its own claims may be served now
+	}
 	l.worker.stop = slices.DeleteFunc(l.worker.stop, func(id int64) bool { return id == l.id })
 	st.queue.Stop(l.step.job.Owner, l.step.Needs)
 }
@@ -314,7 +324,7 @@ func (w *worker) describe() {
 	}
 	w.info = sched.Worker{
 		ID: w.ID, Door: w.Door, Tags: w.Tags, Owners: w.Rules.Owners, Jobs: w.Rules.Jobs, AllSlots: w.Slots,
-		Slots: w.Slots - len(w.leases), Amounts: amounts, Used: used, Attributes: attrs, Warm: w.info.Warm,
+		Slots: w.Slots - (len(w.leases) - w.sent), Amounts: amounts, Used: used, Attributes: attrs, Warm: w.info.Warm,
 	}
 	w.class = maphash.String(classSeed, fmt.Sprint(w.Door, w.Tags, w.Rules, w.Slots, amounts, attrs))
 }

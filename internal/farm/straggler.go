@@ -77,6 +77,7 @@ func (st *state) doubleWaiting() {
 	st.waiting = slices.DeleteFunc(st.waiting, func(c *claim) bool {
 		l := st.double(c.worker, c.req)
 		if l != nil {
+			c.worker.waits--
 			st.grant(c, l)
 		}
 		return l != nil

@@ -341,7 +341,7 @@ func (st *state) scan() error {
 	st.expired()
 	st.doubleWaiting()
 	for _, w := range st.workers {
-		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && !st.claims(w) {
+		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && w.waits == 0 {
 			st.leave(w, OutcomeLost, "not heard of any more")
 		}
 		if w.Rules.Hours != "" && w.Online {
@@ -360,9 +360,4 @@ func (st *state) silence(w *worker) time.Duration {
 		return w.Silence
 	}
 	return max(st.f.settings.WorkerTimeout, w.Lease)
-}
-
-// claims reports whether the worker waits for a task, and so is there.
-func (st *state) claims(w *worker) bool {
-	return slices.ContainsFunc(st.waiting, func(c *claim) bool { return c.worker == w })
 }

@@ -102,7 +102,7 @@ func (d *door) removeWorker(ctx context.Context, c *call) (nothing, error) {
 }
 
 func (c *call) claimRequest(worker int64, in *api.Claim) (farm.ClaimRequest, error) {
-	r := farm.ClaimRequest{By: c.by, Worker: worker, Key: in.Key, Wait: wait(in.Wait), Warm: in.Warm}
+	r := farm.ClaimRequest{By: c.by, Worker: worker, Key: in.Key, Wait: wait(in.Wait), Warm: in.Warm, Uploading: in.Uploading}
 	if len(in.Key) > maxKey {
 		return r, farm.Errorf(farm.Invalid, "the key of a claim has at most %d bytes, not %d", maxKey, len(in.Key))
 	}
