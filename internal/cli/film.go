@@ -49,7 +49,7 @@ func film(ctx context.Context, path, dir string) error {
 	}
 	cmd := exec.CommandContext(ctx, ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-y",
 		"-framerate", "24", "-start_number", "1", "-i", filepath.Join(dir, "%04d.png"),
-		"-vf", "loop=loop=2:size=24:start=0,format=yuv420p", "-c:v", "libx264", "-crf", "18", "-movflags", "+faststart", path)
+		"-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", "18", "-movflags", "+faststart", path)
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	if err := cmd.Run(); err != nil {
