@@ -28,8 +28,10 @@ func droverOnPath(t testing.TB) []string {
 	return append(env, "PATH="+bin+":"+os.Getenv("PATH"))
 }
 
+// The tests with a session are not parallel: a session takes detached children
+// of this process for its own, and other tests have such children.
+
 func TestTemplateRendersInASession(t *testing.T) {
-	t.Parallel()
 	path := shared.scene(t, "4")
 	p, err := NewPlan(t.Context(), path, PlanOptions{Frames: "1-4:3,7", OutputDir: "/submitter/out", OutputName: "кадр_##", Samples: 1})
 	if err != nil {
@@ -63,7 +65,6 @@ func TestTemplateRendersInASession(t *testing.T) {
 }
 
 func TestSessionCancelStopsTheRender(t *testing.T) {
-	t.Parallel()
 	p, err := NewPlan(t.Context(), shared.scene(t, "1000000"), PlanOptions{Frames: "1", OutputDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
