@@ -57,6 +57,7 @@ func (c *serveCmd) Run(a *App) error {
 	if err != nil {
 		return err
 	}
+	keepPrivate()
 	s, err := server.Start(a.ctx, server.Config{Settings: set, Data: dir, Version: Version, Log: log})
 	if err != nil {
 		return err

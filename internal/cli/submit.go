@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,17 +36,17 @@ type submitCmd struct {
 
 // sceneFlags say what of a scene is rendered.
 type sceneFlags struct {
-	Frames     string `group:"Of scenes:" placeholder:"LIST" help:"Frames to render, such as 1-48, 1-10:2,15,20-30. By default the scene's own range."`
-	Format     string `group:"Of scenes:" placeholder:"FORMAT" help:"PNG, JPEG, OPEN_EXR, TIFF, TARGA, BMP or HDR. By default the scene's."`
-	OutputName string `group:"Of scenes:" placeholder:"NAME" help:"Name of the pictures, # for digits of the frame number. Default: ####."`
-	Width      int    `group:"Of scenes:" placeholder:"PIXELS" help:"Width of the pictures; the height follows unless given."`
-	Height     int    `group:"Of scenes:" placeholder:"PIXELS" help:"Height of the pictures; the width follows unless given."`
-	Samples    int    `group:"Of scenes:" placeholder:"N" help:"Samples of each pixel."`
-	Engine     string `group:"Of scenes:" placeholder:"ENGINE" help:"Render engine, such as CYCLES or BLENDER_EEVEE."`
-	Scene      string `group:"Of scenes:" placeholder:"NAME" help:"Scene within the file. By default the active one."`
-	Camera     string `group:"Of scenes:" placeholder:"NAME" help:"Camera. By default the scene's."`
-	AllowBlack bool   `group:"Of scenes:" help:"Wholly black pictures are right, too."`
-	Autoexec   bool   `group:"Of scenes:" help:"Let scripts in the scene run."`
+	Frames     *string `group:"Of scenes:" placeholder:"LIST" help:"Frames to render, such as 1-48, 1-10:2,15,20-30. By default the scene's own range."`
+	Format     string  `group:"Of scenes:" placeholder:"FORMAT" help:"PNG, JPEG, OPEN_EXR, TIFF, TARGA, BMP or HDR. By default the scene's."`
+	OutputName string  `group:"Of scenes:" placeholder:"NAME" help:"Name of the pictures, # for digits of the frame number. Default: ####."`
+	Width      int     `group:"Of scenes:" placeholder:"PIXELS" help:"Width of the pictures; the height follows unless given."`
+	Height     int     `group:"Of scenes:" placeholder:"PIXELS" help:"Height of the pictures; the width follows unless given."`
+	Samples    int     `group:"Of scenes:" placeholder:"N" help:"Samples of each pixel."`
+	Engine     string  `group:"Of scenes:" placeholder:"ENGINE" help:"Render engine, such as CYCLES or BLENDER_EEVEE."`
+	Scene      string  `group:"Of scenes:" placeholder:"NAME" help:"Scene within the file. By default the active one."`
+	Camera     string  `group:"Of scenes:" placeholder:"NAME" help:"Camera. By default the scene's."`
+	AllowBlack bool    `group:"Of scenes:" help:"Wholly black pictures are right, too."`
+	Autoexec   bool    `group:"Of scenes:" help:"Let scripts in the scene run."`
 }
 
 func (c *submitCmd) Examples() string {
@@ -111,7 +113,9 @@ func (c *submitCmd) check() error {
 // prepare reads what is to be submitted.
 func (c *submitCmd) prepare(a *App) (*ready, error) {
 	info, err := os.Stat(c.What)
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no file or folder %s", c.What)
+	} else if err != nil {
 		return nil, fmt.Errorf("read what to submit: %w", err)
 	}
 	var job *ready

@@ -15,17 +15,19 @@ func (c *submitCmd) scene(a *App) (*ready, error) {
 	if len(c.Param)+len(c.Environment) > 0 {
 		return nil, usagef("-p and --environment are for OpenJD templates; a scene has --frames, --samples and so on")
 	}
-	if c.Frames != "" {
-		if _, err := renderer.ParseFrames(c.Frames); err != nil {
+	frames := ""
+	if c.Frames != nil {
+		frames = *c.Frames
+		if _, err := renderer.ParseFrames(frames); err != nil {
 			return nil, usageError{err}
 		}
 	}
 	p, err := blender.NewPlan(a.ctx, c.What, blender.PlanOptions{
-		JobName: c.Name, Frames: c.Frames, OutputName: c.OutputName, Format: strings.ToUpper(c.Format),
+		JobName: c.Name, Frames: frames, OutputName: c.OutputName, Format: strings.ToUpper(c.Format),
 		Width: c.Width, Height: c.Height, Engine: c.Engine, Samples: c.Samples, SceneName: c.Scene, Camera: c.Camera, Autoexec: c.Autoexec,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.What, err)
+		return nil, err
 	}
 	if err := c.missing(a, p); err != nil {
 		return nil, err

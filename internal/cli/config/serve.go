@@ -14,13 +14,22 @@ type Serve struct {
 	PublicURL    string         `yaml:"public_url" help:"What absolute links in answers are built from when a proxy is in front; else the host that the client used."`
 	TrustedProxy []netip.Prefix `yaml:"trusted_proxy" help:"Networks of proxies whose forwarded addresses count, such as 10.0.0.0/8."`
 	TLS          TLS            `yaml:"tls"`
-	Store        string         `yaml:"store" help:"Database file of the farm's state. By default drover.db in the data folder."`
-	Blobs        string         `yaml:"blobs" help:"Folder of the farm's files. By default blobs in the data folder."`
+	Store        string         `yaml:"store" help:"Where the farm's state is: a database file, by default drover.db in the data folder, or postgres://USER:PASSWORD@HOST:PORT/NAME, which several servers may share."`
+	Blobs        string         `yaml:"blobs" help:"Where the farm's files are: a folder, by default blobs in the data folder, or s3://BUCKET/PREFIX?endpoint=http://HOST:PORT&path_style=true with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."`
+	Cluster      Cluster        `yaml:"cluster"`
 	Files        Files          `yaml:"files"`
 	HTTP         HTTP           `yaml:"http"`
 	Pictures     Pictures       `yaml:"pictures"`
 	Log          Log            `yaml:"log"`
 	Farm         farm.Settings  `yaml:"farm"`
+}
+
+// Cluster is how a server takes part in a farm of several, which share a
+// PostgreSQL database.
+type Cluster struct {
+	Address string        `yaml:"address" help:"URL under which the other servers of the farm reach this one, such as http://10.0.0.7:7700. By default what it listens on."`
+	Check   time.Duration `yaml:"check" help:"How often the server that writes makes sure that it still may."`
+	Hold    time.Duration `yaml:"hold" help:"How long a request is held while no server writes."`
 }
 
 // TLS is the certificate of the main listener.
@@ -83,6 +92,7 @@ func DefaultServe() *Serve {
 		},
 		Pictures: Pictures{Thumbnail: 320},
 		Log:      Log{Level: "info", Format: "auto"},
+		Cluster:  Cluster{Check: 300 * time.Millisecond, Hold: 10 * time.Second},
 		Farm:     farm.Defaults(),
 	}
 }

@@ -8,26 +8,23 @@ import (
 	"time"
 
 	"drover.farm/internal/door/native"
+	"drover.farm/internal/farm"
 )
 
-// handler is all that the main listener serves.
-func (s *Server) handler() (http.Handler, error) {
-	o, err := newOrigin(s.cfg.Settings.PublicURL, s.cfg.Settings.TrustedProxy)
-	if err != nil {
-		return nil, err
-	}
+// handler is all that the main listener serves of a farm.
+func (s *Server) handler(f *farm.Farm) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/v1/", s.native())
-	mux.HandleFunc("GET /healthz", s.health)
-	mux.Handle("GET /metrics", s.metrics())
+	mux.Handle("/api/v1/", s.native(f))
+	mux.HandleFunc("GET /healthz", s.health(f))
+	mux.Handle("GET /metrics", s.metrics(f))
 	mux.HandleFunc("GET /{$}", s.front)
-	return o.wrap(mux), nil
+	return s.origin.wrap(mux)
 }
 
-func (s *Server) native() http.Handler {
+func (s *Server) native(f *farm.Farm) http.Handler {
 	set := s.cfg.Settings
 	return native.New(native.Config{
-		Farm: s.farm, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Log: s.log, Version: s.cfg.Version,
+		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Log: s.log, Version: s.cfg.Version,
 		UploadLimit: int64(set.Files.UploadLimit), UploadExpiry: set.Files.UploadKept,
 		BodyTime: set.HTTP.BodyTime, Idle: set.HTTP.TransferIdle, Ping: set.HTTP.Ping, Poll: set.HTTP.LogPoll, MaxHeld: set.HTTP.MaxHeld,
 		FailBurst: set.HTTP.FailBurst, FailEvery: set.HTTP.FailEvery,
@@ -35,16 +32,18 @@ func (s *Server) native() http.Handler {
 }
 
 // health answers 200 when the farm can take work in and hand it out.
-func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	if err := s.farm.Ready(); err != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, "not ready")
-		s.log.Debug("health asked for", "err", err)
-		return
+func (s *Server) health(f *farm.Farm) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if err := f.Ready(); err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintln(w, "not ready")
+			s.log.Debug("health asked for", "err", err)
+			return
+		}
+		fmt.Fprintln(w, "ready")
 	}
-	fmt.Fprintln(w, "ready")
 }
 
 const front = `This is a Drover render farm.

@@ -12,15 +12,18 @@ import (
 	"drover.farm/internal/farm"
 )
 
-// metrics serves the farm's figures in Prometheus' text form.
-func (s *Server) metrics() http.Handler {
+// metrics serves the figures of a farm in Prometheus' text form.
+func (s *Server) metrics(f *farm.Farm) http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), figures{s})
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), figures{s, f})
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorLog: nil, Timeout: 10 * time.Second})
 }
 
 // figures reads the farm's figures when somebody asks for them.
-type figures struct{ s *Server }
+type figures struct {
+	s    *Server
+	farm *farm.Farm
+}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("drover_"+name, help, labels, nil)
@@ -37,6 +40,7 @@ var (
 	descQueue       = desc("queue", "Requests that wait for the dispatcher.")
 	descJobs        = desc("jobs", "Jobs that have not ended.")
 	descTasks       = desc("tasks", "Tasks of these jobs.", "state")
+	descWaiting     = desc("tasks_waiting", "Tasks that wait for a worker; what to scale workers by.")
 	descWorkers     = desc("workers", "Workers.", "state")
 	descLimit       = desc("limit_total", "Size of a limit.", "limit")
 	descLimitUse    = desc("limit_in_use", "How much of a limit is in use.", "limit")
@@ -59,12 +63,14 @@ func (f figures) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(descInfo, 1, f.s.cfg.Version)
-	gauge(descReady, flag(f.s.farm.Ready() == nil))
+	gauge(descReady, flag(f.farm.Ready() == nil))
 	f.dispatcher(out, gauge)
-	if st, err := f.s.farm.Status(ctx); err == nil {
+	if st, err := f.farm.Status(ctx); err == nil {
 		state(st, gauge)
 	}
-	if u, err := f.s.blobs.Usage(ctx); err == nil {
+	if d, ok := f.s.blobs.(diskFiles); !ok {
+		// A bucket does not say what it holds.
+	} else if u, err := d.Usage(ctx); err == nil {
 		gauge(descFiles, float64(u.Blobs))
 		gauge(descFileBytes, float64(u.Bytes))
 		gauge(descFileQuota, float64(u.Limit))
@@ -74,7 +80,7 @@ func (f figures) Collect(out chan<- prometheus.Metric) {
 }
 
 func (f figures) dispatcher(out chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string)) {
-	m := f.s.farm.Metrics()
+	m := f.farm.Metrics()
 	for d, v := range map[*prometheus.Desc]int64{
 		descBatches: m.Batches, descOps: m.Operations, descClaims: m.Claims, descCompletions: m.Completions, descShed: m.Shed,
 	} {
@@ -87,6 +93,7 @@ func state(st *farm.FarmStatus, gauge func(*prometheus.Desc, float64, ...string)
 	gauge(descJobs, float64(st.Jobs))
 	gauge(descTasks, float64(st.Waiting), "waiting")
 	gauge(descTasks, float64(st.Running), "running")
+	gauge(descWaiting, float64(st.Waiting))
 	gauge(descMaintenance, flag(st.Maintenance))
 	for name, n := range st.Workers {
 		gauge(descWorkers, float64(n), string(name))

@@ -14,12 +14,12 @@ import (
 	"sync"
 	"time"
 
-	"drover.farm/internal/blob/disk"
 	"drover.farm/internal/cli/config"
 	"drover.farm/internal/cli/gc"
+	"drover.farm/internal/cluster"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/livelog"
-	"drover.farm/internal/store/sqlite"
+	"drover.farm/internal/store/postgres"
 )
 
 // Config is what a farm is started with.
@@ -34,14 +34,17 @@ type Config struct {
 type Server struct {
 	cfg    Config
 	log    *slog.Logger
-	farm   *farm.Farm
-	blobs  *disk.Store
+	farm   *farm.Farm    // nil in a farm of several servers
+	node   *cluster.Node // nil in a farm of one
+	blobs  files
 	live   *livelog.Store
+	origin *origin
 	store  farm.Store
 	http   *http.Server
 	listen net.Listener
 	scheme string
 
+	farmConfig farm.Config
 	background sync.WaitGroup
 	end        context.CancelFunc // of what runs in the background
 	failed     chan error         // why the farm cannot go on
@@ -71,35 +74,40 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	set := s.cfg.Settings
 	var err error
-	if s.store, err = openStore(ctx, set.Store, s.cfg.Data); err != nil {
+	if s.origin, err = newOrigin(set.PublicURL, set.TrustedProxy); err != nil {
 		return err
 	}
-	s.blobs, err = disk.Open(or(set.Blobs, filepath.Join(s.cfg.Data, "blobs")), disk.Options{
-		Limit: int64(set.Files.Quota), MinFree: int64(set.Files.MinFree), Log: s.log,
-	})
-	if err != nil {
+	if s.store, err = openStore(ctx, set.Store, s.cfg.Data, s.address()); err != nil {
+		return err
+	}
+	if s.blobs, err = openFiles(ctx, set, s.cfg.Data, s.log); err != nil {
 		return fmt.Errorf("open the store of files: %w", err)
 	}
 	if s.live, err = livelog.Open(filepath.Join(s.cfg.Data, "logs"), livelog.Options{Log: s.log}); err != nil {
 		return fmt.Errorf("open the live logs: %w", err)
 	}
-	s.farm, err = farm.Open(ctx, farm.Config{
+	s.farmConfig = farm.Config{
 		Store: s.store, Blobs: sizes{s.blobs}, Log: s.log, Settings: set.Farm,
 		Prover: newProver(s.blobs, set.Pictures.AtOnce, set.Pictures.Thumbnail),
-	})
-	if err != nil {
-		return fmt.Errorf("open the farm's state: %w", err)
 	}
-	return bootstrap(ctx, s.farm, s.cfg.Data, s.log)
+	if db, ok := s.store.(*postgres.Store); ok {
+		return s.join(ctx, db)
+	}
+	s.farm, err = s.lead(ctx)
+	return err
 }
 
-// openStore opens the database that the setting store names.
-func openStore(ctx context.Context, store, data string) (farm.Store, error) {
-	s, err := sqlite.Open(ctx, or(store, filepath.Join(data, "drover.db")))
+// lead opens the farm as its writer.
+func (s *Server) lead(ctx context.Context) (*farm.Farm, error) {
+	f, err := farm.Open(ctx, s.farmConfig)
 	if err != nil {
+		return nil, fmt.Errorf("open the farm's state: %w", err)
+	}
+	if err := bootstrap(ctx, f, s.cfg.Data, s.log); err != nil {
+		f.Close()
 		return nil, err
 	}
-	return s, nil
+	return f, nil
 }
 
 func or(a, b string) string {
@@ -111,10 +119,6 @@ func or(a, b string) string {
 
 // serve opens the listener and starts what runs in the background.
 func (s *Server) serve(ctx context.Context) error {
-	handler, err := s.handler()
-	if err != nil {
-		return err
-	}
 	tlsConfig, err := tlsConfig(s.cfg.Settings.TLS, s.log)
 	if err != nil {
 		return err
@@ -123,6 +127,10 @@ func (s *Server) serve(ctx context.Context) error {
 	s.listen, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Settings.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; \"--listen HOST:PORT\" takes another address, port 0 a free one", s.cfg.Settings.Listen, err)
+	}
+	var handler http.Handler = s.node
+	if s.node == nil {
+		handler = s.handler(s.farm)
 	}
 	set := s.cfg.Settings.HTTP
 	s.http = &http.Server{
@@ -137,7 +145,11 @@ func (s *Server) serve(ctx context.Context) error {
 			s.fail(fmt.Errorf("the listener failed: %w", err))
 		}
 	})
-	s.background.Go(func() { s.watchFarm(run) })
+	if s.node == nil {
+		s.background.Go(func() { s.watchFarm(run) })
+	} else {
+		s.background.Go(func() { s.takePart(run) })
+	}
 	s.background.Go(func() { s.collector().Run(run, or0(s.cfg.Settings.Files.Sweep, time.Hour)) })
 	s.background.Go(func() { s.expireLogs(run) })
 	return s.announce()
@@ -223,7 +235,9 @@ func (s *Server) stop() error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- s.http.Shutdown(ctx) }()
-	s.farm.Close() // answers what is held back, so that only transfers are left
+	if s.farm != nil {
+		s.farm.Close() // answers what is held back, so that only transfers are left
+	}
 	err := <-done
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warn("requests under way were cut off", "after", s.cfg.Settings.HTTP.Grace)
