@@ -187,6 +187,12 @@ func (s *Store) Writer(ctx context.Context) (epoch int64, address string, err er
 	return epoch, address, dbError("read who the writer is", err)
 }
 
+// Secret is what the farm's servers know one another by.
+func (s *Store) Secret(ctx context.Context) (secret string, err error) {
+	err = s.pool.QueryRow(ctx, "SELECT secret FROM writer").Scan(&secret)
+	return secret, dbError("read the farm's secret", err)
+}
+
 // Holds checks that the writer's lock is still held, by a round trip on the
 // connection that holds it. It fails with Gone when it is not.
 func (s *Store) Holds(ctx context.Context) error {

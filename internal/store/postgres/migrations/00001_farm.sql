@@ -68,6 +68,12 @@ INSERT INTO meta VALUES ('job', 0), ('worker', 0);
 -- Tasks of removed jobs go little by little, a slice with each commit.
 CREATE TABLE purge (job BIGINT PRIMARY KEY);
 
--- Who the writer is and where the other servers reach it.
-CREATE TABLE writer (one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), epoch BIGINT NOT NULL, address TEXT NOT NULL);
+-- Who the writer is and where the other servers reach it; by the secret they
+-- know one another.
+CREATE TABLE writer (
+	one     BOOLEAN PRIMARY KEY DEFAULT true CHECK (one),
+	epoch   BIGINT NOT NULL,
+	address TEXT NOT NULL,
+	secret  TEXT NOT NULL DEFAULT gen_random_uuid()::text || gen_random_uuid()::text
+);
 INSERT INTO writer (epoch, address) VALUES (0, '');
