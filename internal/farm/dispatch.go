@@ -148,6 +148,7 @@ func (f *Farm) recover(st *state, batch []*op, err error) *state {
 		next, err := f.load(context.Background(), st.epoch)
 		if err == nil {
 			f.failed.Store(nil)
+			next.lastLease = max(next.lastLease, st.lastLease) // of the same epoch, so they go on
 			return next
 		}
 		f.log.Error("state cannot be loaded", "err", err)
