@@ -18,7 +18,7 @@ import (
 
 type serveCmd struct {
 	Local
-	Config   string `placeholder:"FILE" help:"Configuration file. Default: drover.yaml in the data folder."`
+	Config   string       `placeholder:"FILE" help:"Configuration file. Default: drover.yaml in the data folder."`
 	Settings kong.Plugins `embed:""`
 
 	flags *config.Flags
@@ -50,7 +50,11 @@ func (c *serveCmd) Run(a *App) error {
 		return err
 	}
 	set := config.DefaultServe()
-	if err := config.Load(set, fileOr(c.Config, dir, "drover.yaml"), a.Env, c.flags); err != nil {
+	file, err := fileOr(c.Config, dir, "drover.yaml")
+	if err != nil {
+		return err
+	}
+	if err := config.Load(set, file, a.Env, c.flags); err != nil {
 		return usageError{err}
 	}
 	log, err := newLog(a, set.Log)
@@ -80,11 +84,14 @@ func (c *serveCmd) Run(a *App) error {
 
 // fileOr is the configuration file: the one named, which must then exist, or
 // the one in the data folder.
-func fileOr(named, dir, name string) string {
-	if named != "" {
-		return named
+func fileOr(named, dir, name string) (string, error) {
+	if named == "" {
+		return filepath.Join(dir, name), nil
 	}
-	return filepath.Join(dir, name)
+	if _, err := os.Stat(named); err != nil {
+		return "", usagef("the configuration file cannot be read: %v", err)
+	}
+	return named, nil
 }
 
 // newLog makes the program's own log.

@@ -22,7 +22,7 @@ import (
 
 type workCmd struct {
 	Remote
-	Config   string `placeholder:"FILE" help:"Configuration file. Default: worker.yaml in the data folder."`
+	Config   string       `placeholder:"FILE" help:"Configuration file. Default: worker.yaml in the data folder."`
 	Settings kong.Plugins `embed:""`
 
 	flags *config.Flags
@@ -53,7 +53,11 @@ func (c *workCmd) Run(a *App) error {
 		return err
 	}
 	set := config.DefaultWork()
-	if err := config.Load(set, fileOr(c.Config, dir, "worker.yaml"), a.Env, c.flags); err != nil {
+	file, err := fileOr(c.Config, dir, "worker.yaml")
+	if err != nil {
+		return err
+	}
+	if err := config.Load(set, file, a.Env, c.flags); err != nil {
 		return usageError{err}
 	}
 	log, err := newLog(a, set.Log)

@@ -15,7 +15,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -24,7 +26,6 @@ import (
 	"strings"
 	"time"
 
-	"drover.farm/internal/api"
 	"drover.farm/internal/secret"
 )
 
@@ -37,6 +38,9 @@ type Config struct {
 	// Patience is how long one call is repeated while the farm cannot be
 	// reached. Default 20 seconds; negative: not at all.
 	Patience time.Duration
+	// Stall is how long a transfer may stand still before it is broken off and
+	// gone on with. Default 1 minute.
+	Stall time.Duration
 	// Transport replaces the HTTP transport, for tests.
 	Transport http.RoundTripper
 }
@@ -47,28 +51,14 @@ type Client struct {
 	token    secret.Text
 	agent    string
 	patience time.Duration
+	stall    time.Duration
 	http     *http.Client
 }
-
-// Error is an error that the farm answered with. Its text is the farm's own
-// sentence, meant for people.
-type Error struct {
-	Status int    // of the HTTP answer
-	Code   string // as api.Problem has it
-	Detail string
-	after  time.Duration // Retry-After
-}
-
-// Error returns the farm's sentence.
-func (e *Error) Error() string { return e.Detail }
-
-// ErrorCode returns the code of the farm's problem.
-func (e *Error) ErrorCode() string { return e.Code }
 
 // New makes a client. It sends nothing.
 func New(c Config) (*Client, error) {
 	u, err := url.Parse(c.Server)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return nil, fmt.Errorf("the farm's address %q is not of the form http://HOST:PORT or https://HOST:PORT", c.Server)
 	}
 	t := c.Transport
@@ -77,11 +67,17 @@ func New(c Config) (*Client, error) {
 			return nil, err
 		}
 	}
+	if strings.ContainsFunc(c.Token.Reveal(), func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return nil, errors.New("the token is not one word of plain characters: it may have a line end too many")
+	}
 	if c.Patience == 0 {
 		c.Patience = 20 * time.Second
 	}
+	if c.Stall <= 0 {
+		c.Stall = time.Minute
+	}
 	return &Client{
-		base: strings.TrimSuffix(u.String(), "/") + "/api/v1", token: c.Token, agent: c.UserAgent, patience: c.Patience,
+		base: strings.TrimSuffix(u.String(), "/") + "/api/v1", token: c.Token, agent: c.UserAgent, patience: c.Patience, stall: c.Stall,
 		http: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
@@ -110,7 +106,7 @@ func transport(caFile string) (*http.Transport, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("%s holds no certificate in PEM form", caFile)
 	}
-	t.TLSClientConfig = &tls.Config{RootCAs: pool}
+	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return t, nil
 }
 
@@ -178,11 +174,37 @@ func (c *Client) try(ctx context.Context, k call, body []byte) (int, error) {
 	if k.out == nil || resp.StatusCode == http.StatusNoContent {
 		return resp.StatusCode, nil
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 256<<20)).Decode(k.out); err != nil {
-		return resp.StatusCode, fmt.Errorf("the answer of %s %s cannot be read: %w", k.method, k.path, err)
-	}
-	return resp.StatusCode, nil
+	return resp.StatusCode, decode(resp, k.out)
 }
+
+// maxAnswer bounds a JSON answer.
+const maxAnswer = 256 << 20
+
+// decode reads a JSON answer.
+func decode(resp *http.Response, out any) error {
+	what := resp.Request.Method + " " + resp.Request.URL.Path
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "application/json" {
+		return &answerError{fmt.Errorf("%s was answered with %q, not with JSON; is %s a Drover farm?", what, clip(resp.Header.Get("Content-Type")), resp.Request.URL.Host)}
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil { // it broke off: as good as lost
+		return fmt.Errorf("read the answer of %s: %w", what, err)
+	}
+	if len(body) > maxAnswer {
+		return &answerError{fmt.Errorf("the answer of %s has more than %d bytes", what, maxAnswer)}
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return &answerError{fmt.Errorf("the answer of %s cannot be read: %w", what, err)}
+	}
+	return nil
+}
+
+// answerError is an answer that came whole and makes no sense; another would
+// not be better.
+type answerError struct{ err error }
+
+func (e *answerError) Error() string { return e.err.Error() }
+func (e *answerError) Unwrap() error { return e.err }
 
 func (c *Client) request(ctx context.Context, method, path string, query url.Values, body io.Reader) (*http.Request, error) {
 	u := c.base + path
@@ -202,23 +224,6 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	return req, nil
 }
 
-// failed turns an answer that is no success into an *Error.
-func failed(resp *http.Response) error {
-	if resp.StatusCode < 300 {
-		return nil
-	}
-	var p api.Problem
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if json.Unmarshal(body, &p) != nil || p.Detail == "" {
-		p.Detail = fmt.Sprintf("the server answered %s; is it a Drover farm?", resp.Status)
-	}
-	e := &Error{Status: resp.StatusCode, Code: p.Code, Detail: p.Detail}
-	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
-		e.after = time.Duration(s) * time.Second
-	}
-	return e
-}
-
 // explain says what to do when the farm was not reached.
 func (c *Client) explain(err error) error {
 	var op *net.OpError
@@ -234,14 +239,16 @@ func (c *Client) explain(err error) error {
 func repeatable(err error, once bool) bool {
 	var e *Error
 	if errors.As(err, &e) {
-		return e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests ||
+		return e.Status == http.StatusServiceUnavailable || (e.Status == http.StatusTooManyRequests && e.Code != "unauthorized") ||
 			(!once && (e.Status == http.StatusBadGateway || e.Status == http.StatusGatewayTimeout))
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		return true
 	}
-	return !once && !errors.Is(err, context.Canceled) && !isCertificate(err)
+	var local *fs.PathError
+	var answer *answerError
+	return !once && !errors.Is(err, context.Canceled) && !isCertificate(err) && !errors.As(err, &local) && !errors.As(err, &answer)
 }
 
 func isCertificate(err error) bool {
@@ -255,7 +262,9 @@ func pause(err error, try int) time.Duration {
 	d := min(100*time.Millisecond<<min(try, 10), 3*time.Second)
 	var e *Error
 	if errors.As(err, &e) && e.after > 0 {
+		// Never sooner than it asked for, and not all at the same moment.
 		d = min(e.after, 10*time.Second)
+		return d + rand.N(d/4+1)
 	}
 	return d/2 + rand.N(d)
 }

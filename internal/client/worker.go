@@ -76,22 +76,24 @@ func (c *Client) Inputs(ctx context.Context, worker, lease int64, after string) 
 	return get[api.Outputs](ctx, c, "/leases/"+id(lease)+"/inputs", q)
 }
 
-// AppendLog adds to a lease's live log. It is tried once: what is lost is sent
-// again with the next piece.
+// logPiece is how much of a log the farm takes in one request.
+const logPiece = 1 << 20
+
+// AppendLog adds to a lease's live log, in several requests if it is much. It is
+// tried once: what is lost is sent again with the next piece.
 func (c *Client) AppendLog(ctx context.Context, worker, lease, offset int64, data []byte) error {
-	q := ofWorker(worker)
-	q.Set("offset", id(offset))
-	req, err := c.request(ctx, http.MethodPut, "/leases/"+id(lease)+"/log", q, bytes.NewReader(data))
-	if err != nil {
-		return err
+	for {
+		n := min(len(data), logPiece)
+		q := ofWorker(worker)
+		q.Set("offset", id(offset))
+		if err := c.put(ctx, "/leases/"+id(lease)+"/log", q, bytes.NewReader(data[:n]), int64(n)); err != nil {
+			return err
+		}
+		if data = data[n:]; len(data) == 0 {
+			return nil
+		}
+		offset += int64(n)
 	}
-	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.explain(err)
-	}
-	defer drain(resp)
-	return failed(resp)
 }
 
 func seconds(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }

@@ -17,7 +17,7 @@ type canvas struct {
 	side  int       // longer side of float, 0 for the picture's own size
 	low   bool      // the picture has display colours, not values
 
-	colour  bool // a colour sample other than 0 was seen
+	colour  bool // a colour sample that shows something was seen
 	visible bool // an alpha sample other than 0 was seen, or there is no alpha
 
 	shrink *shrinker
@@ -64,12 +64,17 @@ func (c *canvas) needsPixels() bool {
 	return c.shrink != nil || c.float != nil || !c.colour || !c.visible
 }
 
+// dither is the greatest sample of 8 bits that still shows nothing: renderers
+// spread the error of rounding (Blender's dithering does so by default), which
+// leaves single steps in a picture of pure black.
+const dither = 1
+
 // rgba takes pixels of line y at columns x0, x0+dx, ...: 4 bytes each, alpha not
 // multiplied in. A sample that was not 0 before it was reduced to 8 bits must
 // not be 0 here.
 func (c *canvas) rgba(y, x0, dx int, row []byte) {
 	for i := 0; i+3 < len(row) && !(c.colour && c.visible); i += 4 {
-		c.colour = c.colour || row[i]|row[i+1]|row[i+2] != 0
+		c.colour = c.colour || max(row[i], row[i+1], row[i+2]) > dither
 		c.visible = c.visible || row[i+3] != 0
 	}
 	if c.shrink != nil {

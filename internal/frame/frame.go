@@ -61,7 +61,8 @@ type Want struct {
 type Info struct {
 	Format        Format
 	Width, Height int
-	// Black is true when every colour sample of the picture is zero, or every
+	// Black is true when every colour sample of the picture is zero (of 8 bits: at
+	// most one step above it, as dithering leaves it), or every
 	// pixel is fully transparent.
 	Black bool
 	// Layers names the layers of an OpenEXR picture in file order, without the

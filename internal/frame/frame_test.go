@@ -89,16 +89,24 @@ func TestProveBlack(t *testing.T) {
 	}
 }
 
-// One sample that is not 0, in the last pixel, is enough.
+// One sample that shows something, in the last pixel, is enough; single steps of
+// 8 bits, as dithering leaves them, show nothing.
 func TestProveAlmostBlack(t *testing.T) {
 	t.Parallel()
 	m := flat(64, 48, color.NRGBA{0, 0, 0, 255})
-	m.SetNRGBA(63, 47, color.NRGBA{0, 0, 1, 255})
+	noise := flat(64, 48, color.NRGBA{0, 0, 0, 255})
+	for i := range 48 {
+		noise.SetNRGBA(i, i, color.NRGBA{1, 0, 1, 255})
+	}
+	if info, err := prove(encodePNG(t, noise), Want{}); KindOf(err) != Black || !info.Black {
+		t.Errorf("dithered black: %+v, %v", info, err)
+	}
+	m.SetNRGBA(63, 47, color.NRGBA{0, 0, 2, 255})
 	wide := image.NewRGBA64(m.Rect)
 	for i := 7; i < len(wide.Pix); i += 8 {
 		wide.Pix[i], wide.Pix[i-1] = 255, 255
 	}
-	wide.Pix[len(wide.Pix)-3] = 1 // the low byte of the last blue
+	wide.Pix[len(wide.Pix)-4] = 2 // the high byte of the last blue
 	dark := hdrPixels{64, 48, make([][4]byte, 64*48)}
 	dark.px[64*48-1] = [4]byte{0, 0, 128, 1}
 	exr := plainEXR(64, 48, exrPIZ, "R", "G", "B")

@@ -83,7 +83,7 @@ func TestPNGRaw(t *testing.T) {
 	}{
 		{"grey of 1 bit", rawPNG(3, 1, 1, pngGrey, 0, []byte{0, 0x80}), false, color.NRGBA{255, 255, 255, 255}},
 		{"grey of 4 bits", rawPNG(3, 1, 4, pngGrey, 0, []byte{0, 0x8f, 0}), false, color.NRGBA{136, 136, 136, 255}},
-		{"grey of 16 bits below what 8 can show", rawPNG(1, 1, 16, pngGrey, 0, []byte{0, 0, 1}), false, color.NRGBA{1, 1, 1, 255}},
+		{"grey of 16 bits below what 8 can show", rawPNG(1, 1, 16, pngGrey, 0, []byte{0, 0, 1}), true, color.NRGBA{1, 1, 1, 255}},
 		{"grey with alpha", rawPNG(1, 1, 8, pngGreyAlpha, 0, []byte{0, 99, 255}), false, color.NRGBA{99, 99, 99, 255}},
 		{"grey, one value transparent", rawPNG(1, 1, 8, pngGrey, 0, []byte{0, 99}, pngChunk("tRNS", []byte{0, 99})), true, color.NRGBA{backdrop, backdrop, backdrop, 255}},
 		{"RGB, one value transparent", rawPNG(1, 1, 8, pngRGB, 0, []byte{0, 9, 8, 7}, pngChunk("tRNS", []byte{0, 9, 0, 8, 0, 7})), true, color.NRGBA{backdrop, backdrop, backdrop, 255}},

@@ -25,7 +25,9 @@ var causes = []cause{
 	{re(`Read-only file system|Input/output error|Too many open files`), renderer.WorkerFault, "this machine's disk refused a file", false},
 	{re(`Unable to open a display|Failed to (create|initialize).*(GL|GPU|Vulkan) context|EGL Error|GHOST.*(display|context)`), renderer.WorkerFault, "this machine has no display or GPU for this render engine", false},
 	{re(`no compatible GPUs? found|No devices? available to render`), renderer.WorkerFault, "no GPU that Blender can use", false},
-	{re(`Build without Open(Image)?Denois|No device available to denoise`), renderer.WorkerFault, "this Blender was built without the denoiser that the scene asks for", false},
+	// Every worker with the build that the job is pinned to lacks it alike.
+	{re(`Build without Open(Image)?Denois`), renderer.JobFault, "this Blender was built without the denoiser that the scene asks for; turn denoising off in the scene, or give the workers a Blender that has it", false},
+	{re(`No device available to denoise`), renderer.WorkerFault, "there is no device for the denoiser that the scene asks for", false},
 	{re(`File written by newer Blender binary|Not a blend file|Failed to read blend file|Unable to read file|Cannot read file`), renderer.JobFault, "this Blender cannot open the scene", false},
 	{re(`Cannot render, no camera|No camera found in scene|no active camera`), renderer.JobFault, "the scene has no active camera", false},
 	{re(`Image too small`), renderer.JobFault, "the picture or its render region is less than one pixel", false},

@@ -42,7 +42,9 @@ type OpenOptions struct {
 
 // Open starts Blender with the scene and returns when it is loaded. Blender
 // stays, with a supervisor, until Close, or until the session's folder or the
-// watched process is gone. Blender's lines go to stdout. The error is a
+// watched process is gone. Blender's lines go to stdout. It is made for a command
+// that ends soon after: the supervisor is a child that nobody waits for here. The
+// error is a
 // *renderer.Fault when Blender or the scene is at fault.
 func Open(ctx context.Context, o OpenOptions, stdout io.Writer) error {
 	cfg, err := o.config(ctx)
@@ -144,13 +146,17 @@ func startSupervisor(ctx context.Context, dir string, command []string) error {
 	if err != nil {
 		return fmt.Errorf("start the supervisor: %w", err)
 	}
-	go cmd.Wait() // it outlives this command as a rule
 	out.SetReadDeadline(time.Now().Add(startWait))
 	stop := context.AfterFunc(ctx, func() { out.SetReadDeadline(time.Now()) })
 	defer stop()
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || strings.TrimSpace(line) != "ready" {
 		cmd.Process.Kill()
+		cmd.Wait() // killed: how it ended does not matter
 		return fmt.Errorf("the supervisor did not start; see %s: %w", logFile.Name(), errors.Join(err, ctx.Err()))
+	}
+	// It outlives this command: whoever gets it then waits for it.
+	if err := cmd.Process.Release(); err != nil {
+		return fmt.Errorf("let the supervisor go: %w", err)
 	}
 	return nil
 }

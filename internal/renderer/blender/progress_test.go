@@ -127,7 +127,7 @@ func TestCauses(t *testing.T) {
 		"OptiX error OPTIX_ERROR_LAUNCH_FAILURE in optixLaunch":                       {renderer.WorkerFault, "GPU error", true},
 		"blender: error while loading shared libraries: libX11.so.6: cannot open":     {renderer.WorkerFault, "shared library", false},
 		"Error: Could not write image: No space left on device, /out/x.png":           {renderer.WorkerFault, "no space", false},
-		"Error: Build without OpenImageDenoiser":                                      {renderer.WorkerFault, "without the denoiser", false},
+		"Error: Build without OpenImageDenoiser":                                      {renderer.JobFault, "without the denoiser", false},
 		"Unable to open a display":                                                    {renderer.WorkerFault, "display", false},
 		"Error: Cannot render, no camera":                                             {renderer.JobFault, "camera", false},
 		"Warning: Cannot find lib '/x/lib.blend'":                                     {renderer.JobFault, "missing", false},
