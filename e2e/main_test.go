@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"drover.farm/e2e/harness"
-	"drover.farm/internal/api"
 )
 
 func TestMain(m *testing.M) { harness.Main(m) }
@@ -140,13 +139,4 @@ bpy.ops.wm.save_as_mainfile(filepath=%q)
 		t.Fatalf("make a scene: %v\n%s", err, out)
 	}
 	return path
-}
-
-// states counts tasks by state.
-func states(tasks []api.Task) map[string]int {
-	out := make(map[string]int)
-	for _, k := range tasks {
-		out[k.State]++
-	}
-	return out
 }

@@ -45,7 +45,8 @@ func TestTaskLog(t *testing.T) {
 	if _, last := l.end(); last != "said" {
 		t.Errorf("the last line is %q", last)
 	}
-	if !l.finish() || !l.finish() {
+	first, again := l.finish(), l.finish()
+	if !first || !again {
 		t.Error("a log with lines counts as empty")
 	}
 	l.line(session.Line{Text: "late"})

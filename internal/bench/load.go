@@ -89,6 +89,13 @@ func (s *server) cycle(ctx context.Context, workers []int64, d time.Duration) (f
 				}
 				done.Add(1)
 			}
+			// The last task is finished too, so that the worker can claim again.
+			body := fmt.Appendf(nil, `{"worker":%d,"job":%d,"step":0,"index":%d,"seconds":1.5}`, w, job, index)
+			status, answer, err := s.raw(ctx, http.MethodPost, "/api/v1/leases/"+strconv.FormatInt(lease, 10)+"/complete", body)
+			if err == nil && status != http.StatusOK {
+				err = fmt.Errorf("complete: %d %s", status, answer)
+			}
+			errs[i] = err
 		})
 	}
 	wg.Wait()

@@ -152,16 +152,3 @@ func (s *server) memory() (int64, error) {
 	}
 	return 0, errors.New("no VmRSS")
 }
-
-// processorTime is the time that the process has spent computing.
-func (s *server) processorTime() (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	var user, system int64
-	fmt.Sscan(fields[11], &user)
-	fmt.Sscan(fields[12], &system)
-	return time.Duration(user+system) * 10 * time.Millisecond, nil // USER_HZ is 100 on every Linux of Go
-}

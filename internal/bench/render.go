@@ -21,7 +21,7 @@ const frames = 24
 func measureRender(ctx context.Context, r *runner) error {
 	program, err := exec.LookPath("blender")
 	if err != nil {
-		return fmt.Errorf("Blender is missing; install it with: make deps")
+		return fmt.Errorf("no Blender on the PATH; install it with: make deps")
 	}
 	dir, remove, err := folder()
 	if err != nil {

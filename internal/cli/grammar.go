@@ -47,6 +47,7 @@ type root struct {
 	Maintenance maintenanceCmd `cmd:"" group:"manage" help:"Stop or resume handing out work."`
 
 	OpenJD  openjdCmd  `cmd:"" name:"openjd" group:"tools" help:"Check and run OpenJD templates without a farm."`
+	Bench   benchCmd   `cmd:"" group:"tools" help:"Measure the farm on this machine."`
 	Version versionCmd `cmd:"" group:"tools" help:"Print the version."`
 
 	Blender blender.Cmd `cmd:"" hidden:"" help:"What Blender's job template runs within a session."`

@@ -33,8 +33,6 @@ type oneJob struct {
 	ID int64 `arg:"" help:"The job's number."`
 }
 
-var jobStates = "waiting,running,paused,done,failed,canceled"
-
 type jobLsCmd struct {
 	Shown
 	Remote

@@ -113,7 +113,7 @@ func newLog(a *App, set config.Log) (*slog.Logger, error) {
 
 func logHandler(w io.Writer, level slog.Level, text, colour bool) slog.Handler {
 	if text {
-		return tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !colour})
+		return tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !colour})
 	}
 	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
 }

@@ -59,7 +59,7 @@ func parameter(arg string) (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the value of parameter %s: %w", name, err)
 		}
-		value = string(data)
+		value = strings.TrimSuffix(string(data), "\n") // an editor's, not the value's
 	}
 	return map[string]string{name: value}, nil
 }

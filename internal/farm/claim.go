@@ -220,6 +220,10 @@ func (st *state) warm(c *claim) bool { return c.req.Warm != 0 && st.jobs[c.req.W
 // serve answers a claim or lets it wait.
 func (st *state) serve(c *claim) {
 	w := c.worker
+	if st.workers[w.ID] != w { // removed in this very batch
+		c.answer(nil, Errorf(Gone, "worker %d was removed by an operator", w.ID))
+		return
+	}
 	if c.req.Key != "" {
 		for _, l := range w.leases {
 			if l.key == c.req.Key && !l.stopping {

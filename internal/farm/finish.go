@@ -3,6 +3,7 @@ package farm
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -120,6 +121,10 @@ func (st *state) conclude(w *worker, r *Result, fail *Failure, v *Verdict) error
 	if l == nil || l.worker.ID != w.ID {
 		return st.concludeLate(w, r, fail, v)
 	}
+	if r.Task != l.task.TaskKey {
+		return Errorf(Invalid, "lease %d is of task %d/%d of job %d, the result says task %d/%d of job %d",
+			l.id, l.task.Step, l.task.Index, l.task.Job, r.Task.Step, r.Task.Index, r.Task.Job)
+	}
 	switch {
 	case l.stopping && fail != nil:
 		e.outcome, e.cause = OutcomeCanceled, CauseNone
@@ -177,6 +182,7 @@ func (st *state) concludeLate(w *worker, r *Result, fail *Failure, v *Verdict) e
 	}
 	st.fill(a, ending{outcome: OutcomeDone, result: r})
 	v.Accepted = true
+	st.judge(w, s, ending{outcome: OutcomeDone})
 	st.succeed(s, t, a, r)
 	st.stopOthers(s, t.Index, "another attempt was faster")
 	st.place(s)
@@ -223,8 +229,8 @@ func (st *state) end(l *lease, e ending) {
 func (st *state) fill(a *Attempt, e ending) {
 	r := e.result
 	a.Ended, a.Outcome, a.Cause, a.Error = st.now, e.outcome, e.cause, clip(e.text, 4000)
-	a.Log, a.Memory, a.Seconds, a.Exit = r.Log, r.Memory, r.Seconds, r.Exit
-	if a.Seconds <= 0 {
+	a.Log, a.Memory, a.Seconds, a.Exit = r.Log, max(r.Memory, 0), r.Seconds, r.Exit
+	if !(a.Seconds > 0 && a.Seconds <= math.MaxInt32) { // nonsense, NaN too
 		a.Seconds = st.now.Sub(a.Started).Seconds()
 	}
 	if r.Build != "" {

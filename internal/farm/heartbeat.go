@@ -108,7 +108,10 @@ func (st *state) renew(w *worker, ps []Progress) {
 			continue
 		}
 		l.deadline = st.now.Add(st.period(w))
-		l.progress, l.message = min(max(p.Percent, 0), 100), clip(p.Message, 500)
+		l.message = clip(p.Message, 500)
+		if p.Percent >= 0 && p.Percent <= 100 { // nonsense, NaN too, changes nothing
+			l.progress = p.Percent
+		}
 		if p.Memory > l.memory {
 			l.memory = p.Memory
 		}

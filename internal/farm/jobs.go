@@ -124,11 +124,13 @@ func (st *state) cancel(j *job, reason string) error {
 	j.Canceled, j.Paused, j.Reason = true, false, reason
 	for _, s := range j.steps {
 		for _, ls := range s.running {
-			t := ls[0].task
-			t.State = TaskCanceled
-			s.Running--
-			s.Canceled++
-			st.changedTask(t)
+			// A task that is done may still have an attempt that was told to stop.
+			if t := ls[0].task; t.State == TaskRunning {
+				t.State = TaskCanceled
+				s.Running--
+				s.Canceled++
+				st.changedTask(t)
+			}
 			for _, l := range ls {
 				st.stop(l, reason)
 			}
@@ -158,6 +160,8 @@ func (st *state) revive(j *job, pick func(s *step, index int64) bool) (int64, er
 	var n int64
 	for _, t := range rows {
 		s := j.steps[t.Step]
+		// An attempt that has not stopped yet holds the task; it can be brought
+		// back once it has.
 		if len(s.running[t.Index]) > 0 || (pick != nil && !pick(s, t.Index)) {
 			continue
 		}

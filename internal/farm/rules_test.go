@@ -1,8 +1,12 @@
 package farm_test
 
 import (
+	"context"
 	"errors"
+	"math"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"drover.farm/internal/farm"
 )
@@ -42,4 +46,83 @@ func (b *bundle) leases() []farm.LeaseInfo {
 	ls, err := b.f.Leases(b.t.Context(), 0)
 	b.check(err)
 	return ls
+}
+
+func TestAResultIsForItsLeasesTaskOnly(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		j := b.submit(ann, template("1-2"))
+		l := b.mustClaim(b.worker("w1"))
+		r := result(l)
+		r.Task.Index = 1
+		if _, err := b.f.Complete(b.t.Context(), r); farm.CodeOf(err) != farm.Invalid {
+			b.t.Errorf("a result for another task: %v, want it refused", err)
+		}
+		for _, k := range []farm.TaskKey{{Job: j.ID, Step: -1 << 62}, {Job: j.ID, Step: 7}, {Job: j.ID, Index: -1}, {Job: 1}, {}} {
+			r := result(l)
+			r.Lease, r.Task = 7, k
+			if _, err := b.f.Complete(b.t.Context(), r); farm.CodeOf(err) != farm.Gone {
+				b.t.Errorf("a result of no lease for %+v: %v", k, err)
+			}
+		}
+		r = result(l)
+		r.Seconds = math.NaN()
+		b.check(errOf(b.f.Complete(b.t.Context(), r)))
+		row, err := b.f.Task(b.t.Context(), l.Task)
+		b.check(err)
+		if s := row.Attempts[0].Seconds; !(s >= 0) {
+			b.t.Errorf("an attempt took %v seconds", s)
+		}
+		b.want(j.ID, farm.JobRunning, farm.Counts{Total: 2, Waiting: 1, Done: 1})
+	})
+}
+
+func TestALateResultIsCreditedToItsWorker(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		b.submit(ann, template("1"))
+		w := b.worker("w1")
+		l := b.mustClaim(w)
+		time.Sleep(5 * time.Minute)
+		if v := b.complete(l); !v.Accepted {
+			b.t.Fatal(v.Reason)
+		}
+		got, err := b.f.Farmhand(b.t.Context(), w.ID)
+		b.check(err)
+		if got.Done != 1 {
+			b.t.Errorf("the worker has done %d tasks, want 1", got.Done)
+		}
+	})
+}
+
+func TestCancelingSparesWhatIsDone(t *testing.T) {
+	bubble(t, farm.Settings{Lease: time.Minute}, func(b *bundle) {
+		j := b.submit(ann, template("1-2"))
+		w1, w2 := b.worker("w1"), b.worker("w2")
+		late := b.mustClaim(w1)
+		if again := <-b.wait(w2, 5*time.Minute); again.Task != late.Task { // the other task comes first
+			<-b.wait(b.worker("w3"), 5*time.Minute)
+		}
+		b.complete(late) // while the second attempt is still running
+		b.check(errOf(b.f.Cancel(b.t.Context(), farm.JobChange{By: ann, Job: j.ID})))
+		if c := b.job(j.ID).Counts(); c.Done != 1 || c.Running != 0 || c.Canceled != 1 {
+			b.t.Errorf("after the cancel: %+v, want one task done and one canceled", c)
+		}
+	})
+}
+
+func TestARemovedWorkerIsToldAtOnce(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		w := b.worker("w1")
+		told := make(chan error)
+		go func() {
+			_, err := b.f.Claim(context.Background(), farm.ClaimRequest{By: ann, Worker: w.ID, Wait: time.Hour})
+			told <- err
+		}()
+		synctest.Wait()
+		b.check(b.f.RemoveWorker(b.t.Context(), admin, w.ID))
+		if err := <-told; farm.CodeOf(err) != farm.Gone {
+			b.t.Errorf("its waiting claim is answered with %v", err)
+		}
+		j := b.submit(ann, template("1"))
+		b.want(j.ID, farm.JobWaiting, farm.Counts{Total: 1, Waiting: 1})
+	})
 }

@@ -473,7 +473,7 @@ func (st *state) task(k TaskKey) (*Task, error) {
 	if t := st.dirty.tasks[k]; t != nil {
 		return t, nil
 	}
-	if j := st.jobs[k.Job]; j != nil && k.Step < len(j.steps) {
+	if j := st.jobs[k.Job]; j != nil && k.Step >= 0 && k.Step < len(j.steps) {
 		s := j.steps[k.Step]
 		if r := s.retry[k.Index]; r != nil && r.task != nil {
 			return r.task, nil

@@ -283,6 +283,14 @@ func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
 			w.beat.answer(nil, Errorf(Gone, "worker %d was removed by an operator", id))
 			w.beat = nil
 		}
+		gone := Errorf(Gone, "worker %d was removed by an operator", id)
+		st.waiting = slices.DeleteFunc(st.waiting, func(c *claim) bool {
+			if c.worker == w {
+				c.answer(nil, gone)
+			}
+			return c.worker == w
+		})
+		w.waits = 0
 		delete(st.workers, id)
 		delete(st.byKey, w.Door+"\x00"+w.User+"\x00"+w.Key)
 		delete(st.dirty.workers, id)

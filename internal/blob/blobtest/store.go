@@ -173,11 +173,9 @@ func deletes(e *env) {
 }
 
 func walksAll(e *env) {
-	var contents [][]byte
 	sizes := make(map[blob.Hash]int64)
 	for i := range 25 {
 		c := Content(uint64(i), i*37)
-		contents = append(contents, c)
 		sizes[HashOf(c)] = int64(len(c))
 		e.put(c)
 	}

@@ -76,7 +76,6 @@ type bundle struct {
 	logs  *livelog.Store
 	log   *lockedBuffer
 	token map[string]string
-	now   func() time.Time
 }
 
 type lockedBuffer struct {
