@@ -6,17 +6,14 @@ import "context"
 // that a renderer which an environment keeps loaded is counted as well, until ctx
 // ends.
 func (a *agent) watchMemory(ctx context.Context, l *lease, session string) {
-	sample := func() {
-		if now := sessionMemory(session); now > 0 {
-			l.set(func() { l.memory = max(l.memory, now) })
-		}
-	}
-	looked := false
 	for pause := a.set.SampleEvery / 10; wait(ctx, pause); pause = a.set.SampleEvery {
-		sample()
-		looked = true
+		l.sampleMemory(session)
 	}
-	if !looked { // a task so short is looked at when it ends: its renderer is still loaded
-		sample()
+}
+
+// sampleMemory looks at the session's processes once.
+func (l *lease) sampleMemory(session string) {
+	if now := sessionMemory(session); now > 0 {
+		l.set(func() { l.memory = max(l.memory, now) })
 	}
 }

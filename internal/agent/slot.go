@@ -194,6 +194,9 @@ func (s *slot) attempt(ctx context.Context, d *delivery) error {
 		r = s.sit.s.Run(l.ctx, step, params, session.Callbacks{Progress: s.a.progressOf(l), Status: s.a.statusOf(l)})
 	})
 	s.noteGap(l, r)
+	if l.peak() == 0 { // over before it was looked at; its renderer is still loaded
+		l.sampleMemory(s.sit.s.ID())
+	}
 	d.result.Seconds, d.result.Memory, d.result.Exit = r.Elapsed.Seconds(), max(r.MaxRSS, l.peak()), r.ExitCode
 	if r.State != session.Succeeded {
 		tail, last := d.log.end()
