@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,9 @@ type RunOptions struct {
 	Step string
 	// Dependencies runs, with Step, also the steps that it depends on, before it.
 	Dependencies bool
-	// ExitTime is what the exits of environments have in all once the context is
-	// done; 30 seconds when 0.
+	// ExitTime is what leaving the environments may take once the context is done,
+	// counted from when it begins: stopping the task itself takes nothing of it.
+	// 30 seconds when 0.
 	ExitTime time.Duration
 }
 
@@ -90,13 +92,14 @@ func RunJob(ctx context.Context, job *openjd.Job, o RunOptions) (*RunSummary, er
 		return r.sum, fmt.Errorf("run job %q: %w", job.Name, err)
 	}
 	r.s.say(slog.LevelInfo, "Job: %s", job.Name)
+	err = r.run(ctx, steps)
 	exitCtx, cancel := exitContext(ctx, o.ExitTime)
 	defer cancel()
-	err = r.run(ctx, exitCtx, steps)
 	return r.sum, errors.Join(err, r.s.Close(exitCtx), r.outErr)
 }
 
-// exitContext is done some time after ctx.
+// exitContext is done some time after ctx, and not before that time has passed
+// from now.
 func exitContext(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
 	if after <= 0 {
 		after = defaultExitTime
@@ -174,19 +177,26 @@ func (r *runner) log(l Line) {
 	}
 }
 
-func (r *runner) run(ctx, exitCtx context.Context, steps []*openjd.Step) error {
+func (r *runner) run(ctx context.Context, steps []*openjd.Step) error {
 	for _, env := range r.job.Environments {
 		if err := r.s.Enter(ctx, env); err != nil {
 			return err
 		}
 	}
 	for _, step := range steps {
-		if err := r.step(ctx, exitCtx, step); err != nil {
+		if err := r.step(ctx, step); err != nil {
 			return err
 		}
 	}
-	for i := len(r.job.Environments) - 1; i >= 0; i-- {
-		if err := r.s.Exit(exitCtx, r.job.Environments[i]); err != nil {
+	return r.exit(ctx, r.job.Environments)
+}
+
+// exit leaves environments, the last one first.
+func (r *runner) exit(ctx context.Context, envs []*openjd.Environment) error {
+	exitCtx, cancel := exitContext(ctx, r.o.ExitTime)
+	defer cancel()
+	for _, env := range slices.Backward(envs) {
+		if err := r.s.Exit(exitCtx, env); err != nil {
 			return err
 		}
 	}
@@ -194,7 +204,7 @@ func (r *runner) run(ctx, exitCtx context.Context, steps []*openjd.Step) error {
 }
 
 // step runs one step. After an error the environments are left to Close.
-func (r *runner) step(ctx, exitCtx context.Context, step *openjd.Step) error {
+func (r *runner) step(ctx context.Context, step *openjd.Step) error {
 	r.sum.Steps = append(r.sum.Steps, StepSummary{Name: step.Name})
 	sum := &r.sum.Steps[len(r.sum.Steps)-1]
 	began := time.Now()
@@ -220,12 +230,7 @@ func (r *runner) step(ctx, exitCtx context.Context, step *openjd.Step) error {
 		sum.Tasks++
 		tasks.took(res.Elapsed)
 	}
-	for i := len(step.Environments) - 1; i >= 0; i-- {
-		if err := r.s.Exit(exitCtx, step.Environments[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.exit(ctx, step.Environments)
 }
 
 // String tells the summary in lines for people.

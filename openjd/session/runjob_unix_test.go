@@ -186,6 +186,7 @@ steps:
 	}
 }
 
+// A task that is slow to stop takes nothing of the time that leaving has.
 func TestRunJobExitsInTime(t *testing.T) {
 	t.Parallel()
 	job := makeJob(t, `
@@ -195,7 +196,12 @@ jobEnvironments:
 - {name: E, script: {actions: {onEnter: {command: "true"}, onExit: {command: sleep, args: ["1000"]}}}}
 steps:
 - name: S
-  script: {actions: {onRun: {command: sh, args: [-c, "echo begun; sleep 1000"]}}}
+  script:
+    actions:
+      onRun:
+        command: sh
+        args: [-c, "trap '' TERM; echo begun; while :; do sleep 1; done"]
+        cancelation: {mode: NOTIFY_THEN_TERMINATE, notifyPeriodInSeconds: 1}
 `, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
