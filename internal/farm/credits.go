@@ -102,6 +102,8 @@ func (st *state) pay(s *step, a *Attempt) {
 	}
 	earner.Earned += points
 	earner.Frames++
+	w.Earned += points
+	st.changedWorker(w)
 	owner.Spent += points
 	st.book(earner, points)
 	st.book(owner, -points)

@@ -39,7 +39,9 @@ type Verdict struct {
 	// Reason says why it does not count: the task was done by another, the job
 	// was canceled, the picture was refused.
 	Reason string
-	Next   *Lease
+	// Fault is what the Prover said of a picture that was refused, else nil.
+	Fault error
+	Next  *Lease
 }
 
 // ending is how a lease ends.
@@ -65,7 +67,11 @@ func (f *Farm) Complete(ctx context.Context, r Result) (*Verdict, error) {
 		fail = &Failure{Cause: CauseJob, Text: MessageOf(err)}
 	}
 	r.Outputs = outputs
-	return f.finish(ctx, r, fail)
+	v, ferr := f.finish(ctx, r, fail)
+	if v != nil && fail != nil {
+		v.Fault = err
+	}
+	return v, ferr
 }
 
 // Fail ends an attempt that failed.
@@ -366,7 +372,7 @@ func (f *Farm) prove(ctx context.Context, r *Result) ([]File, error) {
 		proved, err := f.prover.Prove(ctx, outputs[i], *check)
 		if err != nil {
 			if CodeOf(err) == Invalid {
-				return nil, Errorf(Conflict, "%s: %s", quote(o.Name), MessageOf(err))
+				return nil, &Error{Code: Conflict, Message: quote(o.Name) + ": " + MessageOf(err), Err: err}
 			}
 			return nil, err
 		}

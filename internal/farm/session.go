@@ -9,7 +9,8 @@ import (
 // are the farm's to remember.
 
 // Keep is a sign of life of a worker that cannot say which leases it holds: it
-// renews them all, with the progress that it tells of some. It fails with Gone
+// renews them all but those that are only being uploaded, with the progress that
+// it tells of some. It fails with Gone
 // when the worker is unknown or has counted as offline meanwhile: its session is
 // over then. Stop names the leases that it should stop.
 func (f *Farm) Keep(ctx context.Context, by Principal, workerID int64, progress []Progress) (*PulseReply, error) {
@@ -23,7 +24,9 @@ func (f *Farm) Keep(ctx context.Context, by Principal, workerID int64, progress 
 			return err
 		}
 		for _, l := range w.leases {
-			l.deadline = st.now.Add(st.period(w))
+			if !l.sent { // whose outputs never come must go back some time
+				l.deadline = st.now.Add(st.period(w))
+			}
 			if l.stopping {
 				out.Stop[l.id] = l.why
 			}

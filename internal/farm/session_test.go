@@ -188,3 +188,64 @@ func TestCredentials(t *testing.T) {
 		}
 	})
 }
+
+func TestAnotherWorkerOfTheSameKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		another := func(r *farm.Registration) { r.Another = true }
+		first, second := b.worker("w", another), b.worker("w", another)
+		if first.ID == second.ID {
+			t.Fatal("two workers that are there are one")
+		}
+		b.check(b.f.SignOff(t.Context(), ann, first.ID))
+		if third := b.worker("w", another); third.ID != first.ID {
+			t.Errorf("the place of a worker that has gone was not taken again: %d", third.ID)
+		}
+	})
+}
+
+func TestKeepDoesNotHoldWhatOnlyUploads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		j := b.submit(bob, template("1-9"))
+		w := b.worker("w", func(r *farm.Registration) { r.Lease, r.Silence = 10*time.Minute, 20*time.Minute })
+		first := b.mustClaim(w)
+		second, err := b.f.Claim(t.Context(), farm.ClaimRequest{By: ann, Worker: w.ID, Uploading: []int64{first.ID}})
+		b.check(err)
+		for range 2 {
+			time.Sleep(6 * time.Minute)
+			b.check(errOf(b.f.Keep(t.Context(), ann, w.ID, nil)))
+		}
+		held, err := b.f.Held(t.Context(), ann, w.ID)
+		b.check(err)
+		if len(held) != 1 || held[0].ID != second.ID {
+			t.Errorf("held are %+v, want only the lease that renders", held)
+		}
+		v, err := b.f.Complete(t.Context(), farm.Result{By: ann, Worker: w.ID, Lease: first.ID, Task: first.Task, Seconds: 60})
+		b.check(err)
+		if !v.Accepted {
+			t.Errorf("the late result of job %d was not taken: %s", j.ID, v.Reason)
+		}
+	})
+}
+
+func TestClaimsThatDoNotAllowAJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		no, yes := b.submit(bob, template("1")), b.submit(bob, template("1"))
+		w := b.worker("w")
+		within := farm.Bounds{Allow: func(j *farm.Job) bool { return j.ID != no.ID }}
+		l, err := b.f.Claim(t.Context(), farm.ClaimRequest{By: ann, Worker: w.ID, Within: within})
+		b.check(err)
+		if l == nil || l.Task.Job != yes.ID {
+			t.Fatalf("the claim got %+v", l)
+		}
+		b.check(errOf(b.f.Complete(t.Context(), farm.Result{By: ann, Worker: w.ID, Lease: l.ID, Task: l.Task, Seconds: 60})))
+		if l := b.mustClaim(w); l.Task.Job != no.ID {
+			t.Error("a claim without bounds did not get the other job")
+		}
+	})
+}

@@ -373,7 +373,7 @@ func (st *state) takes(s *step, worker int64) bool {
 	if s.fails[worker] >= st.f.settings.AvoidAfter && st.othersFit(s, func(id int64) bool { return s.fails[id] < st.f.settings.AvoidAfter }) {
 		return false
 	}
-	if b := st.bounds; b != (Bounds{}) && !b.allow(s, st.workers[worker]) {
+	if !st.bounds.allow(s, st.workers[worker]) {
 		return false
 	}
 	if s.Untouched() > 0 {

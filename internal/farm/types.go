@@ -143,6 +143,9 @@ type Spec struct {
 	Doors        []string // doors whose workers may render it; empty: all
 	Tags         []string // worker tags that are all needed
 	Order        Order
+	// Password encrypts the files wherever a door sends them in an archive; ""
+	// for none. Doors and clients that cannot do that do not get the job.
+	Password string
 }
 
 // Job is a job as stored: its spec and how it stands.
@@ -309,6 +312,7 @@ type Worker struct {
 	Lease    time.Duration // how long a lease lasts unless renewed; 0: the farm's default
 	Silence  time.Duration // after which it counts as offline; 0: the farm's default
 	Power    float64       // measured: 1 renders as fast as the average machine; 0: not known
+	Earned   Points        // since it last registered
 	Done     int64
 	Failed   int64
 	Created  time.Time

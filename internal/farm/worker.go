@@ -19,6 +19,9 @@ type Registration struct {
 	Rules   Rules
 	Lease   time.Duration // how long its leases last; 0: the farm's default
 	Silence time.Duration // after which it is offline; 0: the farm's default
+	// Another says that it is one more worker beside those of the same key that
+	// are there: it gets the first free number after the key.
+	Another bool
 	// Holds are leases that it still works on. All others of an earlier session
 	// go back to the queue at once.
 	Holds []int64
@@ -38,6 +41,12 @@ func (f *Farm) Register(ctx context.Context, r Registration) (*Worker, error) {
 		if !r.By.Is(RoleRenderer) {
 			return Errorf(Forbidden, "the account %s may not render: it lacks the role renderer", r.By.Login)
 		}
+		if r.Another {
+			var err error
+			if r.Key, err = st.freeKey(&r); err != nil {
+				return err
+			}
+		}
 		w := st.byKey[r.Door+"\x00"+r.By.Login+"\x00"+r.Key]
 		if w == nil {
 			st.lastWorker++
@@ -49,6 +58,9 @@ func (f *Farm) Register(ctx context.Context, r Registration) (*Worker, error) {
 				st.end(l, ending{outcome: OutcomeReturned, text: "the worker started anew"})
 			}
 		}
+		if !r.News {
+			w.Earned = 0
+		}
 		w.Name, w.Machine, w.Slots, w.Rules, w.Lease, w.Silence = r.Name, r.Machine, r.Slots, r.Rules, r.Lease, r.Silence
 		st.alive(w)
 		w.describe()
@@ -59,6 +71,23 @@ func (f *Farm) Register(ctx context.Context, r Registration) (*Worker, error) {
 		return nil
 	})
 	return out, err
+}
+
+// maxTwins is how many workers of one key may be there at once.
+const maxTwins = 256
+
+// freeKey is the key, or the key with a number, of no worker that is there.
+func (st *state) freeKey(r *Registration) (string, error) {
+	for i := 1; i <= maxTwins; i++ {
+		key := r.Key
+		if i > 1 {
+			key = fmt.Sprintf("%s#%d", r.Key, i)
+		}
+		if w := st.byKey[r.Door+"\x00"+r.By.Login+"\x00"+key]; w == nil || !w.Online {
+			return key, nil
+		}
+	}
+	return "", Errorf(Conflict, "%d workers of the machine %s are here already; wait until some have ended", maxTwins, quote(r.Name))
 }
 
 const maxSlots = 1024

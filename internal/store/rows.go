@@ -89,6 +89,7 @@ type JobBody struct {
 	Template     string      `json:"template"`
 	Environments []string    `json:"environments,omitempty"`
 	Files        []farm.File `json:"files,omitempty"`
+	Password     string      `json:"password,omitempty"`
 }
 
 // SplitSpec cuts a spec in the two columns.
@@ -96,7 +97,7 @@ func SplitSpec(s *farm.Spec) (head, body string, err error) {
 	if head, err = JSON(JobHead{s.Parameters, s.Renderer, s.Roots, s.Check, s.Doors, s.Tags, s.Order}); err != nil {
 		return "", "", err
 	}
-	body, err = JSON(JobBody{s.Template, s.Environments, s.Files})
+	body, err = JSON(JobBody{s.Template, s.Environments, s.Files, s.Password})
 	return head, body, err
 }
 
@@ -114,7 +115,7 @@ func JoinSpec(s *farm.Spec, head, body string) error {
 	if err := json.Unmarshal([]byte(body), &b); err != nil {
 		return err
 	}
-	s.Template, s.Environments, s.Files = b.Template, b.Environments, b.Files
+	s.Template, s.Environments, s.Files, s.Password = b.Template, b.Environments, b.Files, b.Password
 	return nil
 }
 

@@ -91,7 +91,7 @@ func (p *prover) look(ctx context.Context, f farm.File, w frame.Want) (farm.File
 	thumb, info, err := frame.ProveThumbnail(file, file.Size(), w, p.side)
 	var fault *frame.Fault
 	if errors.As(err, &fault) {
-		return f, farm.Errorf(farm.Invalid, "%s", fault.Message)
+		return f, &farm.Error{Code: farm.Invalid, Message: fault.Message, Err: fault}
 	} else if err != nil {
 		return f, fmt.Errorf("read the picture %s: %w", f.SHA256, err)
 	}

@@ -136,7 +136,7 @@ func sample(id int64) *farm.Job {
 			Files: []farm.File{{Name: "a/scene.blend", SHA256: hash(1), Size: 5, Root: 0, Mode: 0o755}},
 			Roots: []farm.Root{{Path: "/home/ann", Format: "POSIX"}, {Path: `C:\out`, Format: "WINDOWS", Output: true}},
 			Check: &farm.Check{Format: "PNG", Width: 320, Height: 180, AllowBlack: true},
-			Doors: []string{"native"}, Tags: []string{"fast"}, Order: farm.OrderPreview,
+			Doors: []string{"native"}, Tags: []string{"fast"}, Order: farm.OrderPreview, Password: "pässword",
 		},
 		Steps: []farm.Step{
 			{Job: id, Index: 0, Name: "Render", Tasks: 10, Order: farm.OrderPreview, State: farm.StepReady, Next: 6, Retrying: 1, Running: 2, Done: 2, Failed: 1, Seconds: 12.5, Slowest: 9, Fastest: 3.5,
@@ -340,7 +340,7 @@ func testAccounts(t *testing.T, open Factory) {
 func testWorkers(t *testing.T, open Factory) {
 	b := setup(t, open)
 	w := &farm.Worker{ID: 5, Key: "k", User: "ann", Name: "w5", Door: "native", Slots: 3, Tags: []string{"a"}, Disabled: true, Aside: true,
-		Reason: "r", Streak: []int64{1000}, Faults: 2, Lease: time.Minute, Done: 4, Failed: 5, Created: epochTime, Seen: epochTime, Online: true,
+		Reason: "r", Streak: []int64{1000}, Faults: 2, Lease: time.Minute, Earned: 1500, Done: 4, Failed: 5, Created: epochTime, Seen: epochTime, Online: true,
 		Rules: farm.Rules{Owners: []string{"ann"}, Jobs: []int64{1}, Hours: "1:00-2:00", LeaveFree: 1},
 		Machine: farm.Machine{Hostname: "h", OS: "linux", Arch: "x86_64", Cores: 8, Memory: 1 << 34, GPUs: []farm.GPU{{Name: "g", Memory: 1}},
 			Renderers: []farm.Renderer{{Product: "blender", Version: "3.4.1"}}, Amounts: map[string]float64{"amount.x": 1}}}
