@@ -37,9 +37,9 @@ fuzz: ## fuzz every parser for FUZZTIME (30s) each
 chaos: deps build ## kill farms and workers at random for a while (CHAOS=10m)
 	DROVER_CHAOS=$${CHAOS:-2m} $(GO) test -count=1 -timeout 60m -tags chaos ./e2e/...
 
-conformance: ## run the OpenJD conformance suite in the folder OPENJD_CONFORMANCE
+conformance: ## run the OpenJD conformance tests in the folder OPENJD_CONFORMANCE; prints a table
 	@test -n "$$OPENJD_CONFORMANCE" || { echo "set OPENJD_CONFORMANCE to the folder conformance-tests of a copy of openjd-specifications" >&2; exit 2; }
-	$(GO) test -count=1 -tags conformance -run Conformance -v ./openjd/...
+	$(GO) test -C openjd/session -count=1 -parallel 8 -timeout 20m -tags conformance -run Conformance
 
 deps: ## install what demo and test need (Blender, ffmpeg); says what to install otherwise
 	@scripts/deps blender ffmpeg postgres

@@ -72,6 +72,27 @@ type Submission struct {
 	Order        string            `json:"order,omitempty"` // linear, preview
 }
 
+// Environment is an OpenJD environment template that jobs of the farm run in.
+type Environment struct {
+	Name     string    `json:"name"`
+	Tag      string    `json:"tag,omitempty"` // only for jobs that ask for workers with this tag
+	Template string    `json:"template"`
+	By       string    `json:"by"`
+	Changed  time.Time `json:"changed"`
+}
+
+// EnvironmentList is the answer of GET /api/v1/environments, outermost first.
+type EnvironmentList struct {
+	Environments []Environment `json:"environments"`
+}
+
+// NewEnvironment is the body of POST /api/v1/environments; the template has the
+// name.
+type NewEnvironment struct {
+	Template string `json:"template"`
+	Tag      string `json:"tag,omitempty"`
+}
+
 // Job is a job as shown.
 type Job struct {
 	ID         int64             `json:"id"`

@@ -4,20 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"drover.farm/internal/client"
 )
 
 // bundle reads a job bundle: a folder with template.yaml or .json, and if need
 // be parameter_values and asset_references beside it, as submitters of content
 // programs write them (https://github.com/aws-deadline/deadline-cloud, Job
 // bundles). Relative paths in them lie under the bundle.
-func (c *submitCmd) bundle(a *App) (*ready, error) {
+func (c *submitCmd) bundle(a *App, farm *client.Client) (*ready, error) {
 	if err := c.noScene(); err != nil {
 		return nil, err
 	}
@@ -32,7 +33,7 @@ func (c *submitCmd) bundle(a *App) (*ready, error) {
 	if file == "" {
 		return nil, fmt.Errorf("%s is no job bundle: it has neither template.yaml nor template.json", c.What)
 	}
-	values, err := c.bundleValues(a, dir)
+	values, err := bundleValues(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -40,12 +41,11 @@ func (c *submitCmd) bundle(a *App) (*ready, error) {
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(values, given)
 	refs, err := readReferences(dir)
 	if err != nil {
 		return nil, err
 	}
-	return c.openjd(a, file, dir, values, refs)
+	return c.openjd(a, farm, &source{file: file, dir: dir, given: given, stored: values, refs: refs})
 }
 
 // oneOf finds NAME.yaml, NAME.yml or NAME.json; "" for none of them.
@@ -92,7 +92,7 @@ func readStrict(dir, name string, v any) (bool, error) {
 
 // bundleValues reads parameter_values. Names with a colon speak to another
 // farm's service, such as deadline:priority, and are passed over.
-func (c *submitCmd) bundleValues(a *App, dir string) (map[string]string, error) {
+func bundleValues(dir string) (map[string]string, error) {
 	var doc parameterValues
 	if _, err := readStrict(dir, "parameter_values", &doc); err != nil {
 		return nil, err

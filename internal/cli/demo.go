@@ -117,7 +117,7 @@ func (c *demoCmd) startWorker(a *App, data, url string, token secret.Text, log *
 // submit renders the scene as any user would.
 func (c *demoCmd) submit(a *App, farm *client.Client, scene string) (*demoResult, error) {
 	s := submitCmd{What: scene, Priority: 50, Order: "linear", sceneFlags: sceneFlags{Format: "PNG"}, Name: "Drover demo", Waiting: Waiting{Patience: demoGrace}}
-	job, err := s.prepare(a)
+	job, err := s.prepare(a, farm)
 	if err != nil {
 		return nil, err
 	}

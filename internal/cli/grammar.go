@@ -44,6 +44,7 @@ type root struct {
 	Renderer    rendererCmd    `cmd:"" group:"manage" help:"List the renderers that workers have."`
 	User        userCmd        `cmd:"" group:"manage" help:"Accounts, their roles, passwords and tokens."`
 	Limit       limitCmd       `cmd:"" group:"manage" help:"Farm-wide counters that jobs draw on, such as licences."`
+	Environment environmentCmd `cmd:"" group:"manage" help:"OpenJD environments that all jobs run in, or those with a tag."`
 	Maintenance maintenanceCmd `cmd:"" group:"manage" help:"Stop or resume handing out work."`
 
 	OpenJD  openjdCmd  `cmd:"" name:"openjd" group:"tools" help:"Check and run OpenJD templates without a farm."`

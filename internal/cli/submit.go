@@ -67,11 +67,11 @@ func (c *submitCmd) Run(a *App) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	job, err := c.prepare(a)
+	farm, err := c.connect(a)
 	if err != nil {
 		return err
 	}
-	farm, err := c.connect(a)
+	job, err := c.prepare(a, farm)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (c *submitCmd) check() error {
 }
 
 // prepare reads what is to be submitted.
-func (c *submitCmd) prepare(a *App) (*ready, error) {
+func (c *submitCmd) prepare(a *App, farm *client.Client) (*ready, error) {
 	info, err := os.Stat(c.What)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no file or folder %s", c.What)
@@ -121,9 +121,9 @@ func (c *submitCmd) prepare(a *App) (*ready, error) {
 	var job *ready
 	switch ext := strings.ToLower(filepath.Ext(c.What)); {
 	case info.IsDir():
-		job, err = c.bundle(a)
+		job, err = c.bundle(a, farm)
 	case ext == ".yaml" || ext == ".yml" || ext == ".json" || ext == ".template":
-		job, err = c.template(a)
+		job, err = c.template(a, farm)
 	case ext == ".vrscene" || ext == ".rif":
 		return nil, usagef("%s: scenes of this kind cannot be submitted yet; an OpenJD template that renders them can", c.What)
 	default: // .blend, .blend1 and whatever people call their scenes
@@ -155,7 +155,7 @@ func (c *submitCmd) send(a *App, farm *client.Client, job *ready) (*api.Job, err
 
 // template reads a job template. Relative paths in -p lie under the folder that
 // the command is called in, relative defaults beside the template.
-func (c *submitCmd) template(a *App) (*ready, error) {
+func (c *submitCmd) template(a *App, farm *client.Client) (*ready, error) {
 	if err := c.noScene(); err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (c *submitCmd) template(a *App) (*ready, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.openjd(a, c.What, filepath.Dir(c.What), values, nil)
+	return c.openjd(a, farm, &source{file: c.What, dir: filepath.Dir(c.What), given: values})
 }
 
 // noScene refuses flags that only scenes have.

@@ -4,38 +4,59 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"drover.farm/internal/api"
+	"drover.farm/internal/client"
 	"drover.farm/openjd"
 )
 
+// source is an OpenJD job as it lies on this machine.
+type source struct {
+	file string // the template
+	dir  string // the folder that relative defaults lie under
+	// given are the values of flags, stored those of a bundle, which come second.
+	given, stored map[string]string
+	refs          *assetReferences
+}
+
 // openjd reads a template with the values of its parameters and finds the files
-// that it needs. dir is the folder that relative defaults lie under.
-func (c *submitCmd) openjd(a *App, file, dir string, values map[string]string, refs *assetReferences) (*ready, error) {
-	text, err := readDocument(file)
+// that it needs. The job will run in the farm's environments, so that their
+// parameters count too.
+func (c *submitCmd) openjd(a *App, farm *client.Client, src *source) (*ready, error) {
+	text, err := readDocument(src.file)
 	if err != nil {
 		return nil, fmt.Errorf("read the template: %w", err)
 	}
 	t, err := openjd.ParseJobTemplate(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s is refused:\n%w", file, err)
+		return nil, refused(src.file, err)
 	}
-	envs, texts, err := environments(c.Environment)
+	own, texts, err := environments(c.Environment)
 	if err != nil {
 		return nil, err
 	}
-	o, err := whereabouts(dir, envs)
+	envs, err := a.farmEnvironments(farm, c.Tag)
+	if err != nil {
+		return nil, err
+	}
+	o, err := whereabouts(src.dir, slices.Concat(envs, own))
+	if err != nil {
+		return nil, err
+	}
+	in := newInputs()
+	values, err := c.values(in, src, t, o.Environments)
 	if err != nil {
 		return nil, err
 	}
 	job, err := t.Instantiate(values, o)
 	if err != nil {
-		return nil, fmt.Errorf("%s is refused with these parameters:\n%w", file, err)
+		return nil, fmt.Errorf("%s is refused with these parameters:\n%w", src.file, err)
 	}
-	in := newInputs()
-	if err := c.gather(in, job, refs); err != nil {
+	if err := c.gather(in, job, src.refs); err != nil {
 		return nil, err
 	}
 	resolved := map[string]string{}
@@ -45,6 +66,26 @@ func (c *submitCmd) openjd(a *App, file, dir string, values map[string]string, r
 	return &ready{files: in, Submission: api.Submission{
 		Name: c.Name, Template: string(text), Parameters: resolved, Environments: texts,
 	}}, nil
+}
+
+// values are a job's values. Those that a bundle has for parameters of another
+// farm's environments are passed over with a note.
+func (c *submitCmd) values(in *inputs, src *source, t *openjd.JobTemplate, envs []*openjd.EnvironmentTemplate) (map[string]string, error) {
+	defs, err := openjd.MergeDefinitions(envs, t)
+	if err != nil {
+		return nil, refused(src.file, err)
+	}
+	out := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(src.stored)) {
+		known := slices.ContainsFunc(defs, func(d openjd.ParameterDefinition) bool { return d.Name == name })
+		if !known && !c.Strict {
+			in.notes = append(in.notes, fmt.Sprintf("parameter_values: %q is passed over: neither the template nor an environment of this farm has that parameter", name))
+			continue
+		}
+		out[name] = src.stored[name]
+	}
+	maps.Copy(out, src.given)
+	return out, nil
 }
 
 // environments reads environment templates.

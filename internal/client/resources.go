@@ -258,6 +258,22 @@ func (c *Client) SetMaintenance(ctx context.Context, on bool) error {
 	return err
 }
 
+// Environments lists the environments that jobs of the farm run in.
+func (c *Client) Environments(ctx context.Context) (*api.EnvironmentList, error) {
+	return get[api.EnvironmentList](ctx, c, "/environments", nil)
+}
+
+// SetEnvironment sets an environment for the jobs to come.
+func (c *Client) SetEnvironment(ctx context.Context, e api.NewEnvironment) (*api.Environment, error) {
+	return send[api.Environment](ctx, c, http.MethodPost, "/environments", e)
+}
+
+// RemoveEnvironment removes an environment.
+func (c *Client) RemoveEnvironment(ctx context.Context, name string) error {
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/environments/" + url.PathEscape(name)})
+	return err
+}
+
 // SetLimit sets a farm-wide counter.
 func (c *Client) SetLimit(ctx context.Context, name string, total float64) error {
 	_, err := c.do(ctx, call{method: http.MethodPut, path: "/limits/" + url.PathEscape(name), in: map[string]float64{"total": total}})

@@ -79,6 +79,9 @@ func (f *Farm) prepare(ctx context.Context, s *Submission) (*Job, error) {
 	if err := f.validSpec(&s.Spec); err != nil {
 		return nil, err
 	}
+	if err := f.surround(ctx, &s.Spec); err != nil {
+		return nil, err
+	}
 	j := &Job{Owner: s.Owner, Priority: s.Priority, Spec: s.Spec, State: JobWaiting, Paused: s.Paused}
 	built, err := f.Instantiate(j)
 	if err != nil {

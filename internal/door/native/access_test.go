@@ -190,6 +190,18 @@ func TestLimitsAndMaintenance(t *testing.T) {
 	b.claim("rick", w)
 }
 
+func TestEnvironments(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	text := "specificationVersion: environment-2023-09\nenvironment: {name: conda env, variables: {CONDA: base}}\n"
+	b.golden("environment-set", b.send("olga", post, "/environments", api.NewEnvironment{Template: text, Tag: "big"}))
+	b.golden("environments", b.send("sam", get, "/environments", nil))
+	b.problem(400, "invalid", "olga", post, "/environments", api.NewEnvironment{Template: "{}"})
+	b.golden("environment-remove", b.send("olga", del, "/environments/conda%20env", nil))
+	b.golden("environment-remove-again", b.send("olga", del, "/environments/conda%20env", nil))
+	b.golden("environments-none", b.send("sam", get, "/environments", nil))
+}
+
 func TestRolesInclude(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

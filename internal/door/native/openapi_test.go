@@ -306,6 +306,9 @@ var wantAccess = map[string]string{
 	"GET /limits":                              "any account",
 	"PUT /limits/{name}":                       "operator",
 	"DELETE /limits/{name}":                    "operator",
+	"GET /environments":                        "submitter",
+	"POST /environments":                       "operator",
+	"DELETE /environments/{name}":              "operator",
 	"GET /events":                              "submitter",
 	"GET /openapi.json":                        "public",
 }
