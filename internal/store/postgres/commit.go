@@ -113,7 +113,7 @@ func (t *tx) tasks(tasks []*farm.Task) {
 	attempts, outputs := make([]string, n), make([]string, n)
 	for i, k := range tasks {
 		jobs[i], steps[i], idx[i], states[i], since[i] = k.Job, int64(k.Step), k.Index, int16(store.TaskState(k.State)), int64(k.Since)
-		attempts[i], outputs[i] = t.col(store.List(k.Attempts)), t.col(store.List(k.Outputs))
+		attempts[i], outputs[i] = t.col(store.Attempts(k.Attempts)), t.col(store.List(k.Outputs))
 	}
 	t.Queue(`INSERT INTO tasks (job, step, idx, state, since, attempts, outputs)
 		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::text[], $7::text[])

@@ -2,9 +2,10 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"slices"
+	"strings"
 
 	"drover.farm/internal/farm"
 	"drover.farm/internal/store"
@@ -15,33 +16,67 @@ const purgeSlice = 500
 
 // tx is one transaction under way. Its first error sticks.
 type tx struct {
-	s   *Store
-	ctx context.Context
-	tx  *sql.Tx
-	err error
+	s    *Store
+	w    *writer
+	args []driver.NamedValue
+	err  error
 }
 
-// exec runs a statement, prepared once for the life of the store.
-func (t *tx) exec(query string, args ...any) {
+// exec runs a statement, which is prepared once for the life of the store.
+func (t *tx) exec(query string, args ...any) int64 {
+	t.args = t.args[:0]
+	for _, a := range args {
+		v, err := driver.DefaultParameterConverter.ConvertValue(a)
+		if err != nil && t.err == nil {
+			t.err = fmt.Errorf("%.40q: %w", query, err)
+		}
+		t.add(v)
+	}
+	return t.run(query)
+}
+
+// add appends an argument of a type that the driver knows.
+func (t *tx) add(v driver.Value) {
+	t.args = append(t.args, driver.NamedValue{Ordinal: len(t.args) + 1, Value: v})
+}
+
+// run runs a statement with the arguments added, and returns how many rows it
+// changed.
+func (t *tx) run(query string) int64 {
 	if t.err != nil {
-		return
+		return 0
 	}
-	st := t.s.stmts[query]
-	if st == nil {
-		// Prepared outside the transaction: the pool's one connection is busy
-		// with it, so it is prepared on the transaction and kept from there.
-		if st, t.err = t.tx.PrepareContext(t.ctx, query); t.err != nil {
-			t.err = fmt.Errorf("prepare %.40q: %w", query, t.err)
-			return
-		}
-		defer st.Close()
-		if _, t.err = st.ExecContext(t.ctx, args...); t.err != nil {
-			t.err = fmt.Errorf("%.40q: %w", query, t.err)
-		}
-		return
-	}
-	if _, err := t.tx.StmtContext(t.ctx, st).ExecContext(t.ctx, args...); err != nil {
+	n, err := t.w.exec(query, t.args)
+	if err != nil {
 		t.err = fmt.Errorf("%.40q: %w", query, err)
+	}
+	return n
+}
+
+// together is how many rows of the busy tables go with one statement; what is
+// left goes one by one. More gain little, and each size is a statement to keep.
+const together = 16
+
+// insert is a statement that writes one row, and the same for several.
+type insert struct{ one, many string }
+
+func inserting(into, row, tail string) insert {
+	return insert{into + row + tail, into + strings.Repeat(row+",", together-1) + row + tail}
+}
+
+// rows writes n rows; row adds the arguments of the i-th.
+func (t *tx) rows(in *insert, n int, row func(i int)) {
+	for i := 0; i < n; {
+		size, query := 1, in.one
+		if n-i >= together {
+			size, query = together, in.many
+		}
+		t.args = t.args[:0]
+		for range size {
+			row(i)
+			i++
+		}
+		t.run(query)
 	}
 }
 
@@ -55,63 +90,62 @@ func (t *tx) col(s string, err error) string {
 
 // Commit writes the batch in one transaction.
 func (s *Store) Commit(ctx context.Context, b *farm.Batch) error {
-	if err := s.prepare(ctx); err != nil {
-		return dbError("prepare", err)
-	}
-	raw, err := s.write.BeginTx(ctx, nil)
+	return s.writing(ctx, func(w *writer) error {
+		if _, err := w.exec("BEGIN IMMEDIATE", nil); err != nil {
+			return dbError("begin", err)
+		}
+		purged, err := s.commit(w, b)
+		if err == nil {
+			if _, err = w.exec("COMMIT", nil); err != nil {
+				err = dbError("commit", err)
+			}
+		}
+		if err != nil {
+			_, _ = w.exec("ROLLBACK", nil) // fails when SQLite has rolled back by itself
+			return err
+		}
+		s.purge = purged
+		return nil
+	})
+}
+
+// commit writes the batch's rows, and returns the removed jobs whose tasks are
+// still to go once it is committed.
+func (s *Store) commit(w *writer, b *farm.Batch) ([]int64, error) {
+	epoch, err := w.number("SELECT value FROM meta WHERE name = 'epoch'")
 	if err != nil {
-		return dbError("begin", err)
-	}
-	defer raw.Rollback()
-	t := &tx{s: s, ctx: ctx, tx: raw}
-	var epoch int64
-	if err := raw.StmtContext(ctx, s.stmts[sqlEpoch]).QueryRowContext(ctx).Scan(&epoch); err != nil {
-		return dbError("read the epoch", err)
+		return nil, dbError("read the epoch", err)
 	}
 	if epoch != b.Epoch {
-		return farm.Errorf(farm.Gone, "the database has another writer since")
+		return nil, farm.Errorf(farm.Gone, "the database has another writer since")
 	}
+	t := &tx{s: s, w: w, args: w.args}
 	t.jobs(b)
 	t.tasks(b.Tasks)
 	t.others(b)
 	purged := t.purge(b)
+	w.args = t.args[:0]
 	if t.err != nil {
-		return dbError("write", t.err)
+		return nil, dbError("write", t.err)
 	}
-	if err := raw.Commit(); err != nil {
-		return dbError("commit", err)
-	}
-	s.purge = purged
-	return nil
+	return purged, nil
 }
 
 const (
-	sqlEpoch   = "SELECT value FROM meta WHERE name = 'epoch'"
 	sqlMaxID   = "UPDATE meta SET value = max(value, ?) WHERE name = ?"
 	sqlNewJob  = "INSERT INTO jobs (id, name, owner, priority, state, paused, canceled, reason, build, created, started, finished, spec, body) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 	sqlJob     = "UPDATE jobs SET priority = ?, state = ?, paused = ?, canceled = ?, reason = ?, build = ?, created = ?, started = ?, finished = ? WHERE id = ?"
 	sqlNewStep = "INSERT INTO steps (job, idx, spec, tasks, state, next, retrying, running, done, failed, canceled, seconds, slowest, fastest) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 	sqlStep    = "UPDATE steps SET state = ?, next = ?, retrying = ?, running = ?, done = ?, failed = ?, canceled = ?, seconds = ?, slowest = ?, fastest = ? WHERE job = ? AND idx = ?"
-	sqlTask    = "INSERT INTO tasks (job, step, idx, state, since, attempts, outputs) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET state = excluded.state, since = excluded.since, attempts = excluded.attempts, outputs = excluded.outputs"
-	sqlEvent   = "INSERT INTO events (id, body) VALUES (?,?)"
 	sqlEntry   = "INSERT INTO ledger (account, job, granted, earned, spent, frames, updated) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET granted = excluded.granted, earned = excluded.earned, spent = excluded.spent, frames = excluded.frames, updated = excluded.updated"
 	sqlWorker  = "INSERT INTO workers (id, body) VALUES (?,?) ON CONFLICT DO UPDATE SET body = excluded.body"
 )
 
-// prepare prepares the statements of the busy path once.
-func (s *Store) prepare(ctx context.Context) error {
-	if len(s.stmts) > 0 {
-		return nil
-	}
-	for _, q := range []string{sqlEpoch, sqlMaxID, sqlNewJob, sqlJob, sqlNewStep, sqlStep, sqlTask, sqlEvent, sqlWorker, sqlEntry} {
-		st, err := s.write.PrepareContext(ctx, q)
-		if err != nil {
-			return fmt.Errorf("%.40q: %w", q, err)
-		}
-		s.stmts[q] = st
-	}
-	return nil
-}
+var (
+	sqlTask = inserting("INSERT INTO tasks (job, step, idx, state, since, attempts, outputs) VALUES ", "(?,?,?,?,?,?,?)",
+		" ON CONFLICT DO UPDATE SET state = excluded.state, since = excluded.since, attempts = excluded.attempts, outputs = excluded.outputs")
+	sqlEvent = inserting("INSERT INTO events (id, body) VALUES ", "(?,?)", "")
+)
 
 func (t *tx) jobs(b *farm.Batch) {
 	for _, j := range b.NewJobs {
@@ -136,9 +170,16 @@ func (t *tx) jobs(b *farm.Batch) {
 }
 
 func (t *tx) tasks(tasks []*farm.Task) {
-	for _, k := range tasks {
-		t.exec(sqlTask, k.Job, k.Step, k.Index, store.TaskState(k.State), k.Since, t.col(store.List(k.Attempts)), t.col(store.List(k.Outputs)))
-	}
+	t.rows(&sqlTask, len(tasks), func(i int) {
+		k := tasks[i]
+		t.add(k.Job)
+		t.add(int64(k.Step))
+		t.add(k.Index)
+		t.add(int64(store.TaskState(k.State)))
+		t.add(int64(k.Since))
+		t.add(t.col(store.Attempts(k.Attempts)))
+		t.add(t.col(store.List(k.Outputs)))
+	})
 }
 
 func (t *tx) others(b *farm.Batch) {
@@ -187,9 +228,10 @@ func (t *tx) others(b *farm.Batch) {
 	for _, e := range b.Entries {
 		t.exec(sqlEntry, e.Account, e.Job, e.Granted, e.Earned, e.Spent, e.Frames, store.Nanos(e.Updated))
 	}
-	for i := range b.Events {
-		t.exec(sqlEvent, b.Events[i].ID, t.col(store.JSON(&b.Events[i])))
-	}
+	t.rows(&sqlEvent, len(b.Events), func(i int) {
+		t.add(b.Events[i].ID)
+		t.add(t.col(store.JSON(&b.Events[i])))
+	})
 	if b.TrimEvents > 0 {
 		t.exec("DELETE FROM events WHERE id <= ?", b.TrimEvents)
 	}
@@ -209,12 +251,8 @@ func (t *tx) purge(b *farm.Batch) []int64 {
 	if t.err != nil || len(left) == 0 {
 		return left
 	}
-	res, err := t.tx.ExecContext(t.ctx, "DELETE FROM tasks WHERE (job, step, idx) IN (SELECT job, step, idx FROM tasks WHERE job = ? LIMIT ?)", left[0], purgeSlice)
-	if err != nil {
-		t.err = fmt.Errorf("purge job %d: %w", left[0], err)
-		return left
-	}
-	if n, _ := res.RowsAffected(); n < purgeSlice {
+	n := t.exec("DELETE FROM tasks WHERE (job, step, idx) IN (SELECT job, step, idx FROM tasks WHERE job = ? LIMIT ?)", left[0], purgeSlice)
+	if n < purgeSlice {
 		t.exec("DELETE FROM purge WHERE job = ?", left[0])
 		left = left[1:]
 	}

@@ -23,7 +23,7 @@ import (
 	"drover.farm/internal/farm"
 )
 
-const driver = "sqlite"
+const engine = "sqlite"
 
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -33,13 +33,14 @@ var _ farm.Store = (*Store)(nil)
 // Store is a farm.Store in a file. It may be used by several goroutines; Commit
 // by one at a time.
 type Store struct {
-	path  string
-	lock  *flock.Flock
-	write *sql.DB
-	read  *sql.DB
-	stmts map[string]*sql.Stmt // prepared on the write connection
-	epoch int64
-	purge []int64 // removed jobs whose tasks are still to go
+	path   string
+	lock   *flock.Flock
+	write  *sql.DB
+	read   *sql.DB
+	conn   *sql.Conn // of write, once something was written
+	writer *writer   // on conn
+	epoch  int64
+	purge  []int64 // removed jobs whose tasks are still to go
 }
 
 // Open opens the database at path, creates it when there is none, and brings
@@ -47,7 +48,7 @@ type Store struct {
 // id, when another process has the file open, and refuses a file of a newer
 // version.
 func Open(ctx context.Context, path string) (*Store, error) {
-	s := &Store{path: path, lock: flock.New(path + ".lock"), stmts: make(map[string]*sql.Stmt)}
+	s := &Store{path: path, lock: flock.New(path + ".lock")}
 	if err := s.acquireFile(); err != nil {
 		return nil, err
 	}
@@ -81,11 +82,11 @@ func (s *Store) acquireFile() error {
 
 func (s *Store) open(ctx context.Context) error {
 	var err error
-	if s.write, err = sql.Open(driver, dsn(s.path, false)); err != nil {
+	if s.write, err = sql.Open(engine, dsn(s.path, false)); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
-	if s.read, err = sql.Open(driver, dsn(s.path, true)); err != nil {
+	if s.read, err = sql.Open(engine, dsn(s.path, true)); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(4)
@@ -145,18 +146,21 @@ func (s *Store) migrate(ctx context.Context) error {
 
 // Acquire begins a new epoch. The file's lock is held since Open.
 func (s *Store) Acquire(ctx context.Context) (int64, error) {
-	err := s.write.QueryRowContext(ctx, "UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value").Scan(&s.epoch)
-	if err != nil {
-		return 0, dbError("begin an epoch", err)
-	}
-	return s.epoch, nil
+	err := s.writing(ctx, func(w *writer) (err error) {
+		s.epoch, err = w.number("UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value")
+		return err
+	})
+	return s.epoch, dbError("begin an epoch", err)
 }
 
 // Close closes the file and gives the lock back.
 func (s *Store) Close() error {
 	var errs []error
-	for _, st := range s.stmts {
-		errs = append(errs, st.Close())
+	if s.conn != nil {
+		if s.writer != nil {
+			s.writer.close()
+		}
+		errs = append(errs, s.conn.Close())
 	}
 	if s.read != nil {
 		errs = append(errs, s.read.Close())
@@ -175,7 +179,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		return farm.Errorf(farm.Conflict, "%s exists already", path)
 	}
 	// The readers' connections may not write anything, not even elsewhere.
-	db, err := sql.Open(driver, dsn(s.path, false))
+	db, err := sql.Open(engine, dsn(s.path, false))
 	if err != nil {
 		return err
 	}
