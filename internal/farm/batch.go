@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -19,9 +20,31 @@ func (st *state) changed(j *job) {
 		st.visited = append(st.visited, j)
 	}
 }
-func (st *state) changedStep(s *step)     { st.dirty.steps[s] = struct{}{} }
-func (st *state) changedTask(t *Task)     { st.dirty.tasks[t.TaskKey] = t }
-func (st *state) changedWorker(w *worker) { st.dirty.workers[w.ID] = w }
+func (st *state) changedStep(s *step) { st.dirty.steps[s] = struct{}{} }
+func (st *state) changedTask(t *Task) { st.dirty.tasks[t.TaskKey] = t }
+func (st *state) changedWorker(w *worker) {
+	st.dirty.workers[w.ID] = w
+	delete(st.tallied, w)
+}
+
+// maxTallies bounds how many workers' counts one scan writes, so that it holds
+// nobody up.
+const maxTallies = 100
+
+// tally writes what workers' successes have changed: their counts and power.
+// A row a worker and frame would be a third of what a busy farm writes; so these
+// go with a later batch, and a crash may cost a worker some of its count.
+func (st *state) tally(most int) {
+	for w := range st.tallied {
+		if most--; most < 0 {
+			return
+		}
+		if st.workers[w.ID] == w {
+			st.changedWorker(w)
+		}
+		delete(st.tallied, w)
+	}
+}
 
 // emit records an event with the batch under way.
 func (st *state) emit(e Event) {
@@ -77,6 +100,7 @@ func (st *state) takeBatch() *Batch {
 	for _, e := range d.entries {
 		b.Entries = append(b.Entries, e)
 	}
+	b.sort()
 	b.Events = d.events
 	if keep := st.f.settings.EventsKept; len(b.Events) > 0 && st.lastEvent > keep {
 		if first := b.Events[0].ID; first/trimEvery != (st.lastEvent+1)/trimEvery {
@@ -84,6 +108,24 @@ func (st *state) takeBatch() *Batch {
 		}
 	}
 	return &b
+}
+
+// sort puts the rows in an order: stores write neighbours faster, and a
+// simulation must be able to repeat itself.
+func (b *Batch) sort() {
+	byJob := func(x, y *Job) int { return cmp.Compare(x.ID, y.ID) }
+	slices.SortFunc(b.NewJobs, byJob)
+	slices.SortFunc(b.Jobs, byJob)
+	slices.SortFunc(b.Steps, func(x, y *Step) int {
+		return cmp.Or(cmp.Compare(x.Job, y.Job), cmp.Compare(x.Index, y.Index))
+	})
+	slices.SortFunc(b.Tasks, func(x, y *Task) int {
+		return cmp.Or(cmp.Compare(x.Job, y.Job), cmp.Compare(x.Step, y.Step), cmp.Compare(x.Index, y.Index))
+	})
+	slices.SortFunc(b.Workers, func(x, y *Worker) int { return cmp.Compare(x.ID, y.ID) })
+	slices.SortFunc(b.Entries, func(x, y *Entry) int {
+		return cmp.Or(cmp.Compare(x.Account, y.Account), cmp.Compare(x.Job, y.Job))
+	})
 }
 
 // settle forgets what the batch has made durable and answers those who wait for

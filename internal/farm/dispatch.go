@@ -173,6 +173,7 @@ func (f *Farm) drain(st *state) {
 		}
 		break
 	}
+	batch = append(batch, &op{apply: func(st *state) error { st.tally(len(st.tallied)); return nil }})
 	if st = f.process(st, batch); st != nil {
 		st.abandon(errStopping())
 	}

@@ -284,8 +284,12 @@ func (st *state) judge(w *worker, s *step, e ending) {
 	switch {
 	case e.outcome == OutcomeDone:
 		w.Done++
-		w.Streak, w.Faults = nil, 0
 		delete(s.fails, w.ID)
+		if len(w.Streak) == 0 && w.Faults == 0 {
+			st.tallied[w] = struct{}{}
+			return
+		}
+		w.Streak, w.Faults = nil, 0
 	case e.outcome == OutcomeLost, e.outcome == OutcomeFailed && e.cause != CauseNone:
 		w.Failed++
 		s.fails[w.ID]++

@@ -126,3 +126,33 @@ func TestARemovedWorkerIsToldAtOnce(t *testing.T) {
 		b.want(j.ID, farm.JobWaiting, farm.Counts{Total: 1, Waiting: 1})
 	})
 }
+
+// TestSuccessesAreCountedWithinAScan holds a worker's count of done tasks, which
+// is not written with each task, to the store: after a scan, and after a stop.
+func TestSuccessesAreCountedWithinAScan(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		b.submit(ann, template("1-3"))
+		w := b.worker("w")
+		done := func() int64 {
+			ws, err := b.store.Workers(t.Context())
+			b.check(err)
+			return ws[0].Done
+		}
+		b.complete(b.mustClaim(w))
+		if n := done(); n != 0 {
+			t.Errorf("%d done tasks were written at once", n)
+		}
+		time.Sleep(b.f.Settings().Scan + time.Millisecond)
+		synctest.Wait()
+		if n := done(); n != 1 {
+			t.Errorf("after a scan the store has %d done tasks, want 1", n)
+		}
+		b.complete(b.mustClaim(w))
+		b.restart()
+		if n := done(); n != 2 {
+			t.Errorf("after a stop the store has %d done tasks, want 2", n)
+		}
+	})
+}

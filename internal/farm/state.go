@@ -44,8 +44,9 @@ type state struct {
 	lastJob, lastWorker, lastLease, lastEvent, lastBuild int64
 
 	dirty   dirty
-	visited []*job   // may be forgotten after the batch, when they have ended
-	after   []func() // run once the batch is durable
+	tallied map[*worker]struct{} // their counts have changed and are not written yet
+	visited []*job               // may be forgotten after the batch, when they have ended
+	after   []func()             // run once the batch is durable
 }
 
 // dirty are the rows changed by the batch under way.
@@ -130,7 +131,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		f: f, epoch: epoch, now: f.clock(),
 		jobs: make(map[int64]*job, len(snap.Jobs)), workers: make(map[int64]*worker, len(snap.Workers)),
 		byKey: make(map[string]*worker, len(snap.Workers)), leases: make(map[int64]*lease),
-		queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
+		tallied: make(map[*worker]struct{}), queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
 		limits: make(map[string]*Limit), values: snap.Values,
 		lastJob: max(snap.MaxJob, FirstJob-1), lastWorker: snap.MaxWorker, lastEvent: snap.MaxEvent,
 		// Leases of an earlier writer that were handed out but never written can

@@ -377,6 +377,7 @@ func (st *state) leave(w *worker, o Outcome, why string) {
 func (st *state) scan() error {
 	st.expired()
 	st.doubleWaiting()
+	st.tally(maxTallies)
 	for _, w := range st.workers {
 		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && w.waits == 0 {
 			st.leave(w, OutcomeLost, "not heard of any more")
