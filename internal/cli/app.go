@@ -13,6 +13,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
+
+	"drover.farm/internal/rayd"
 )
 
 // Version of the program; set when it is built.
@@ -62,13 +64,23 @@ var errSilent = errors.New("failed")
 // Main runs the program with the arguments of its process and returns its exit
 // code. Interrupts end the command.
 func Main() int {
-	return System().Main(os.Args[1:])
+	if role, body, ok := rayd.Taken(os.Args); ok {
+		return System().rayRole(role, body)
+	}
+	args := os.Args[1:]
+	if len(os.Args) > 0 && calledRayserver(os.Args[0]) {
+		args = append([]string{"rayserver"}, args...)
+	}
+	return System().Main(args)
 }
 
 // Main runs one command and returns the exit code: 0 for success, 1 for a
 // failure, 2 for wrong usage. Commands that are part of a renderer's job have
 // codes of their own.
 func (a *App) Main(args []string) int {
+	if len(args) > 0 && args[0] == "rayserver" {
+		return a.rayserver(args[1:])
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), endSignals...)
 	defer stop()
 	return a.run(ctx, args)

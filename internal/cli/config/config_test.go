@@ -172,7 +172,7 @@ func TestSizes(t *testing.T) {
 
 // targets are the settings of all commands.
 func targets() map[string]any {
-	return map[string]any{"serve": config.DefaultServe(), "work": config.DefaultWork()}
+	return map[string]any{"serve": config.DefaultServe(), "work": config.DefaultWork(), "rayserver": config.DefaultRayserver()}
 }
 
 // TestEverySettingHasAllItsPlaces ties flags, environment, file and help.

@@ -16,6 +16,7 @@ func Markdown(w io.Writer) error {
 	}{
 		{"The farm: `drover serve`", "drover.yaml", serveText, DefaultServe()},
 		{"The worker: `drover work`", "worker.yaml", workText, DefaultWork()},
+		{"The Rayserver: `drover rayserver`", "rayserver.yaml", rayserverText, DefaultRayserver()},
 	} {
 		table, err := Table(part.target)
 		if err != nil {
@@ -75,3 +76,5 @@ All commands know the data folder by ` + "`--data`" + `, else ` + "`DROVER_DATA`
 const serveText = "Run `drover serve --help` for the same list."
 
 const workText = "Run `drover work --help` for the same list. The worker keeps its cache and its sessions in the folder `worker` of the data folder."
+
+const rayserverText = "Run `drover rayserver --help` for the same list. The file is `config/rayserver.yaml` of the installation directory, unless `--config` names another; environment variables of these settings begin with `DROVER_RAYSERVER_`. See [doors/rayserver.md](doors/rayserver.md)."
