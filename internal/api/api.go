@@ -552,3 +552,47 @@ type LimitList struct {
 type Maintenance struct {
 	On bool `json:"on"`
 }
+
+// Build is one build of a renderer for one system.
+type Build struct {
+	ID       int64      `json:"id"`
+	Product  string     `json:"product"`
+	Version  string     `json:"version"`
+	Revision string     `json:"revision,omitempty"` // hash of the source it was built from
+	OS       string     `json:"os"`                 // linux, windows, macos, any
+	Arch     string     `json:"arch"`               // x86_64, arm64, any
+	SHA256   string     `json:"sha256"`             // of the archive
+	MD5      string     `json:"md5,omitempty"`      // of the archive
+	Size     int64      `json:"size"`               // of the archive, bytes
+	Origin   string     `json:"origin,omitempty"`   // name of the file that it came in
+	State    string     `json:"state"`              // usable, aside, retired
+	Reason   string     `json:"reason,omitempty"`
+	Root     string     `json:"root,omitempty"`    // folder in the archive that holds it all
+	Program  string     `json:"program,omitempty"` // path of the program below Root
+	Added    *time.Time `json:"added,omitempty"`
+	By       string     `json:"by,omitempty"` // login
+}
+
+// NewBuild is the body of POST /api/v1/builds: an archive that was uploaded, and
+// what is said of it. What is left empty is found out from its content.
+type NewBuild struct {
+	SHA256   string `json:"sha256"`
+	Name     string `json:"name"` // of the file
+	Product  string `json:"product,omitempty"`
+	Version  string `json:"version,omitempty"`
+	Revision string `json:"revision,omitempty"`
+	OS       string `json:"os,omitempty"`
+	Arch     string `json:"arch,omitempty"`
+	Program  string `json:"program,omitempty"` // path in the archive
+}
+
+// BuildPatch is the body of PATCH /api/v1/builds/{id}.
+type BuildPatch struct {
+	State  string `json:"state"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// BuildList is the answer of GET /api/v1/builds.
+type BuildList struct {
+	Builds []Build `json:"builds"`
+}

@@ -42,7 +42,7 @@ type root struct {
 	Job    jobCmd    `cmd:"" group:"jobs" help:"List, look at, steer and fetch jobs."`
 
 	Worker      workerCmd      `cmd:"" group:"manage" help:"List and steer workers."`
-	Renderer    rendererCmd    `cmd:"" group:"manage" help:"List the renderers that workers have."`
+	Renderer    rendererCmd    `cmd:"" group:"manage" help:"The library of renderers: builds that workers fetch when a task needs them."`
 	User        userCmd        `cmd:"" group:"manage" help:"Accounts, their roles, passwords and tokens."`
 	Limit       limitCmd       `cmd:"" group:"manage" help:"Farm-wide counters that jobs draw on, such as licences."`
 	Environment environmentCmd `cmd:"" group:"manage" help:"OpenJD environments that all jobs run in, or those with a tag."`

@@ -3,12 +3,10 @@ package cli
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"drover.farm/internal/api"
-	"drover.farm/internal/client"
 )
 
 type workerCmd struct {
@@ -157,80 +155,4 @@ func (c *workerRmCmd) Run(a *App) error {
 		a.say("worker %d removed", id)
 	}
 	return nil
-}
-
-type rendererCmd struct {
-	Ls rendererLsCmd `cmd:"" help:"List the renderers that workers have."`
-}
-
-type rendererLsCmd struct {
-	Shown
-	Remote
-}
-
-// foundRenderer is a version of a renderer and who has it.
-type foundRenderer struct {
-	Product string  `json:"product"`
-	Version string  `json:"version"`
-	Hash    string  `json:"hash,omitempty"`
-	OS      string  `json:"os"`
-	Arch    string  `json:"arch"`
-	Workers []int64 `json:"workers"`
-}
-
-func (c *rendererLsCmd) Run(a *App) error {
-	farm, err := c.connect(a)
-	if err != nil {
-		return err
-	}
-	found, err := findRenderers(a, farm)
-	if err != nil {
-		return err
-	}
-	return a.show(c.Shown, list(found), func(w io.Writer) {
-		if len(found) == 0 {
-			a.say("no worker has a renderer that Drover knows; a worker looks for them when it starts")
-			return
-		}
-		rows := make([][]string, len(found))
-		for i, f := range found {
-			rows[i] = []string{f.Product, f.Version, f.Hash, f.OS, f.Arch, itoa(len(f.Workers))}
-		}
-		table(w, "PRODUCT VERSION BUILD SYSTEM ARCH WORKERS", rows)
-	})
-}
-
-func findRenderers(a *App, farm *client.Client) ([]foundRenderer, error) {
-	l, err := farm.Workers(a.ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []foundRenderer
-	for i := range l.Workers {
-		x := &l.Workers[i]
-		if x.Machine == nil {
-			if x, err = farm.Worker(a.ctx, x.ID); err != nil {
-				return nil, err
-			}
-		}
-		if x.Machine == nil {
-			continue
-		}
-		for _, r := range x.Machine.Renderers {
-			key := foundRenderer{Product: r.Product, Version: r.Version, Hash: r.Hash, OS: x.Machine.OS, Arch: x.Machine.Arch}
-			at := slices.IndexFunc(out, func(f foundRenderer) bool {
-				return f.Product == key.Product && f.Version == key.Version && f.Hash == key.Hash && f.OS == key.OS && f.Arch == key.Arch
-			})
-			if at < 0 {
-				at, out = len(out), append(out, key)
-			}
-			if !slices.Contains(out[at].Workers, x.ID) {
-				out[at].Workers = append(out[at].Workers, x.ID)
-			}
-		}
-	}
-	slices.SortFunc(out, func(x, y foundRenderer) int {
-		return strings.Compare(x.Product+"\x00"+y.Version+"\x00"+x.OS+x.Arch, y.Product+"\x00"+x.Version+"\x00"+y.OS+y.Arch)
-	})
-	return out, nil
 }

@@ -58,6 +58,9 @@ type Pack struct {
 	Made   time.Time `json:"made"`
 }
 
+// String names the build for people: "blender 4.2.1 linux/x86_64".
+func (b *Build) String() string { return b.Product + " " + b.Version + " " + b.OS + "/" + b.Arch }
+
 // References calls fn with the blob that the build refers to; for stores.
 func (b *Build) References(fn func(hash string) error) error { return fn(b.SHA256) }
 
@@ -91,25 +94,27 @@ func same(a, b *Build) bool {
 	return a.Product == b.Product && a.Version == b.Version && a.Revision == b.Revision && a.OS == b.OS && a.Arch == b.Arch
 }
 
-// PublishBuild adds a build. One that is there already with the same archive is
-// returned as it is, made usable again; with another archive it is a Conflict.
-func (f *Farm) PublishBuild(ctx context.Context, by Principal, b Build) (*Build, error) {
+// PublishBuild adds a build and reports whether it is new. One that is there
+// already with the same archive is returned as it is, made usable again; with
+// another archive it is a Conflict.
+func (f *Farm) PublishBuild(ctx context.Context, by Principal, b Build) (*Build, bool, error) {
 	if !by.Is(RoleOperator) {
-		return nil, Errorf(Forbidden, "renderer builds take the role operator")
+		return nil, false, Errorf(Forbidden, "renderer builds take the role operator")
 	}
 	if err := b.check(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if f.blobs != nil {
 		size, err := f.blobs.Size(ctx, b.SHA256)
 		if isNotFound(err) {
-			return nil, Errorf(Invalid, "the archive of the build was not uploaded: %s is not in the store", b.SHA256)
+			return nil, false, Errorf(Invalid, "the archive of the build was not uploaded: %s is not in the store", b.SHA256)
 		} else if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		b.Size = size
 	}
 	var out Build
+	fresh := false
 	err := f.do(ctx, func(st *state) error {
 		for _, old := range st.builds {
 			if !same(old, &b) {
@@ -124,14 +129,14 @@ func (f *Farm) PublishBuild(ctx context.Context, by Principal, b Build) (*Build,
 		st.lastBuild++
 		b.ID, b.State, b.Reason, b.Added, b.By = st.lastBuild, BuildUsable, "", st.now, by.Login
 		st.putBuild(&b)
-		st.emit(Event{Type: "build.added", Text: b.Product + " " + b.Version + " " + b.OS + "/" + b.Arch})
-		out = b
+		st.emit(Event{Type: "build.added", Text: b.String()})
+		out, fresh = b, true
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return &out, nil
+	return &out, fresh, nil
 }
 
 func (st *state) putBuild(b *Build) {
@@ -147,7 +152,7 @@ func (st *state) setBuild(old *Build, s BuildState, reason string) *Build {
 	b := *old
 	b.State, b.Reason = s, reason
 	st.putBuild(&b)
-	st.emit(Event{Type: "build.state", State: string(s), Text: b.Product + " " + b.Version + " " + b.OS + "/" + b.Arch})
+	st.emit(Event{Type: "build.state", State: string(s), Text: b.String()})
 	return &b
 }
 
@@ -201,7 +206,7 @@ func (f *Farm) RemoveBuild(ctx context.Context, by Principal, id int64) error {
 		st.dirty.rest.Builds = slices.DeleteFunc(st.dirty.rest.Builds, func(o *Build) bool { return o.ID == id })
 		st.dirty.rest.DropBuilds = append(st.dirty.rest.DropBuilds, id)
 		st.dropPacks(func(p *Pack) bool { return p.Build == id })
-		st.emit(Event{Type: "build.removed", Text: b.Product + " " + b.Version + " " + b.OS + "/" + b.Arch})
+		st.emit(Event{Type: "build.removed", Text: b.String()})
 		return nil
 	})
 }
@@ -232,6 +237,23 @@ func (f *Farm) BuildList(ctx context.Context, product string) ([]Build, error) {
 		return cmp.Or(strings.Compare(a.Product, b.Product), compareVersions(b.Version, a.Version), strings.Compare(a.OS, b.OS), strings.Compare(a.Arch, b.Arch), cmp.Compare(a.ID, b.ID))
 	})
 	return out, err
+}
+
+// Build returns one build.
+func (f *Farm) Build(ctx context.Context, id int64) (*Build, error) {
+	var out Build
+	err := f.do(ctx, func(st *state) error {
+		b := st.builds[id]
+		if b == nil {
+			return noBuild(id)
+		}
+		out = *b
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
 }
 
 // PutPack keeps a pack; one with the same key is replaced. It fails with

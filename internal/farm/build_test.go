@@ -17,17 +17,18 @@ func TestBuildsLive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, farm.Settings{})
-		first, err := b.f.PublishBuild(t.Context(), admin, blender("4.2.1"))
+		first, fresh, err := b.f.PublishBuild(t.Context(), admin, blender("4.2.1"))
 		b.check(err)
-		b.check(errOf(b.f.PublishBuild(t.Context(), admin, blender("4.10.0"))))
-		again, err := b.f.PublishBuild(t.Context(), admin, blender("4.2.1"))
+		_, _, err = b.f.PublishBuild(t.Context(), admin, blender("4.10.0"))
 		b.check(err)
-		if again.ID != first.ID {
-			t.Errorf("the same build again is number %d, want %d", again.ID, first.ID)
+		again, twice, err := b.f.PublishBuild(t.Context(), admin, blender("4.2.1"))
+		b.check(err)
+		if again.ID != first.ID || !fresh || twice {
+			t.Errorf("the same build again is number %d, new %t, want %d and not new (first %t)", again.ID, twice, first.ID, fresh)
 		}
 		other := blender("4.2.1")
 		other.SHA256 = strings.Repeat("cd", 32)
-		if _, err := b.f.PublishBuild(t.Context(), admin, other); farm.CodeOf(err) != farm.Conflict {
+		if _, _, err := b.f.PublishBuild(t.Context(), admin, other); farm.CodeOf(err) != farm.Conflict {
 			t.Errorf("another archive of the same build: %v, want a conflict", err)
 		}
 		b.restart()
@@ -47,7 +48,7 @@ func TestBuildInUseStays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, farm.Settings{})
-		build, err := b.f.PublishBuild(t.Context(), admin, blender("4.2.1"))
+		build, _, err := b.f.PublishBuild(t.Context(), admin, blender("4.2.1"))
 		b.check(err)
 		j := b.submit(bob, template("1-2"), func(s *farm.Submission) { s.Spec.Renderer = "blender" })
 		b.mustClaim(b.worker("w", func(r *farm.Registration) {

@@ -9,6 +9,7 @@ import (
 
 	"drover.farm/internal/door/native"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/library"
 )
 
 // handler is all that the main listener serves of a farm.
@@ -24,7 +25,7 @@ func (s *Server) handler(f *farm.Farm) http.Handler {
 func (s *Server) native(f *farm.Farm) http.Handler {
 	set := s.cfg.Settings
 	return native.New(native.Config{
-		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Log: s.log, Version: s.cfg.Version,
+		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: library.New(f, s.blobs, s.log, library.Limits{}), Log: s.log, Version: s.cfg.Version,
 		UploadLimit: int64(set.Files.UploadLimit), UploadExpiry: set.Files.UploadKept,
 		BodyTime: set.HTTP.BodyTime, Idle: set.HTTP.TransferIdle, Ping: set.HTTP.Ping, Poll: set.HTTP.LogPoll, MaxHeld: set.HTTP.MaxHeld,
 		FailBurst: set.HTTP.FailBurst, FailEvery: set.HTTP.FailEvery,

@@ -24,7 +24,7 @@ func TestAccessByRole(t *testing.T) {
 		"submitter":   {"root", "olga", "sam"},
 		"renderer":    {"root", "rick"},
 	}
-	fill := strings.NewReplacer("{job}", "77", "{step}", "0", "{index}", "0", "{worker}", "77", "{lease}", "77", "{sha256}", strings.Repeat("0a", 32),
+	fill := strings.NewReplacer("{job}", "77", "{step}", "0", "{index}", "0", "{worker}", "77", "{build}", "77", "{lease}", "77", "{sha256}", strings.Repeat("0a", 32),
 		"{login}", "nobody", "{name}", "amount.x", "{id}", strings.Repeat("0a", 16), "{$}", "")
 	for i := range b.door.routes {
 		rt := &b.door.routes[i]

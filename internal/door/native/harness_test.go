@@ -26,6 +26,7 @@ import (
 	"drover.farm/internal/blob"
 	"drover.farm/internal/blob/disk"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/library"
 	"drover.farm/internal/livelog"
 	"drover.farm/internal/secret"
 	"drover.farm/internal/store/mem"
@@ -120,6 +121,7 @@ func setupFarm(t testing.TB, cfg Config, fc farm.Config) *bundle {
 	}
 	cfg.Farm, cfg.Blobs, cfg.Uploads, cfg.Logs = b.f, b.blobs, b.blobs.Uploads(), b.logs
 	cfg.Log = slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	cfg.Library = library.New(b.f, b.blobs, cfg.Log, library.Limits{})
 	cfg.Version = "1.2.3"
 	b.door = newDoor(cfg)
 	b.srv = httptest.NewServer(b.checked(b.door))

@@ -19,6 +19,7 @@ import (
 	"drover.farm/internal/blob"
 	"drover.farm/internal/blob/tus"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/library"
 	"drover.farm/internal/livelog"
 	"drover.farm/internal/secret"
 )
@@ -34,13 +35,19 @@ type Blobs interface {
 	Touch(ctx context.Context, h blob.Hash) (blob.Info, error)
 }
 
-// Config is what a door is made of. Farm, Blobs, Uploads and Logs are required;
+// Library recognises archives of renderers and publishes them as builds.
+type Library interface {
+	Add(ctx context.Context, by farm.Principal, hash blob.Hash, name string, d library.Description) (*farm.Build, bool, error)
+}
+
+// Config is what a door is made of. Farm, Blobs, Uploads, Logs and Library are required;
 // zero fields of the rest have the defaults named.
 type Config struct {
 	Farm    *farm.Farm
 	Blobs   Blobs
 	Uploads blob.Uploads
 	Logs    *livelog.Store
+	Library Library
 	Log     *slog.Logger // nil: nowhere
 	Version string       // of the program, as GET /farm shows it
 	Doors   []string     // that are open, as GET /farm shows them; "native"

@@ -256,6 +256,11 @@ func (d *schemaDoc) references(t *testing.T, text []byte) {
 }
 
 var wantAccess = map[string]string{
+	"GET /builds":                              "any account",
+	"POST /builds":                             "operator",
+	"GET /builds/{build}":                      "any account",
+	"PATCH /builds/{build}":                    "operator",
+	"DELETE /builds/{build}":                   "operator",
 	"POST /jobs":                               "submitter",
 	"GET /jobs":                                "submitter",
 	"GET /jobs/{job}":                          "submitter",

@@ -25,7 +25,7 @@ var (
 
 // table is all routes there are.
 func (d *door) table() []route {
-	return slices.Concat(d.jobRoutes(), d.workerRoutes(), d.blobRoutes(), d.accountRoutes(), d.farmRoutes())
+	return slices.Concat(d.jobRoutes(), d.workerRoutes(), d.blobRoutes(), d.buildRoutes(), d.accountRoutes(), d.farmRoutes())
 }
 
 func (d *door) jobRoutes() []route {
@@ -106,6 +106,18 @@ func (d *door) blobRoutes() []route {
 		tus("How far an upload is", http.MethodHead, "/uploads/{id}", 200),
 		tus("Go on with an upload", pat, "/uploads/{id}", 204, bytes),
 		tus("Give an upload up", del, "/uploads/{id}", 204),
+	}
+}
+
+func (d *door) buildRoutes() []route {
+	return []route{
+		{method: get, path: "/builds", access: anybody, summary: "List the builds of renderers in the library", handler: give(200, d.builds),
+			query: []param{{"product", "string", "only this renderer's"}}},
+		{method: post, path: "/builds", access: operator, summary: "Add a build of a renderer to the library", holds: true, handler: take(200, d.addBuild),
+			help: "The archive is uploaded before. What it is, which version and for which system is read from its content; what the body says of it overrules that. A build that is there already is answered as it is."},
+		{method: get, path: "/builds/{build}", access: anybody, summary: "Show a build of a renderer", handler: give(200, d.build)},
+		{method: pat, path: "/builds/{build}", access: operator, summary: "Make a build usable, set it aside or retire it", handler: take(200, d.patchBuild)},
+		{method: del, path: "/builds/{build}", access: operator, summary: "Remove a build that no job needs", handler: give(204, d.removeBuild)},
 	}
 }
 
