@@ -7,6 +7,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -28,19 +29,43 @@ type Elector interface {
 	Writer(ctx context.Context) (epoch int64, address string, err error)
 }
 
+// Term is what a server serves while it is the writer.
+type Term struct {
+	Farm *farm.Farm
+	// Main answers the main listener, Doors those of the doors that have a
+	// listener of their own, by the door's name. A Term lasts for one farm: what
+	// doors keep in memory begins anew with the next writer.
+	Main  http.Handler
+	Doors map[string]http.Handler
+	// Stop ends what doors do by themselves (dial out, watch folders) and waits
+	// for it; it may be nil.
+	Stop func()
+
+	ended sync.Once
+}
+
+// End stops the doors, then the farm. It may be called twice.
+func (t *Term) End() {
+	t.ended.Do(func() {
+		if t.Stop != nil {
+			t.Stop()
+		}
+		t.Farm.Close()
+	})
+}
+
 // Config is what a Node is made of.
 type Config struct {
 	Elector Elector
-	// Lead opens the farm as its writer. Serve makes the handler of a farm, the
-	// writer's or a follower's.
-	Lead   func(ctx context.Context) (*farm.Farm, error)
-	Follow func(ctx context.Context) (*farm.Farm, error)
-	Serve  func(*farm.Farm) http.Handler
-	// Local reports whether a server that is not the writer answers this request
-	// itself: files, and whatever else needs no dispatcher.
-	Local   func(*http.Request) bool
+	// Lead opens the farm as its writer.
+	Lead func(ctx context.Context) (*Term, error)
+	// Local answers what a server that is not the writer answers by itself, and
+	// IsLocal says what that is: files, and whatever else needs no dispatcher.
+	Local   http.Handler
+	IsLocal func(*http.Request) bool
 	Address string        // where the other servers reach this one
 	Secret  string        // shared by the farm's servers, so that they trust one another's word on who asks
+	TLS     *tls.Config   // by which the writer is reached when its address is https; nil: as usual
 	Check   time.Duration // how often the writer makes sure that it still is; default 300 ms
 	Hold    time.Duration // how long a request waits for a writer; default 10 s
 	Log     *slog.Logger
@@ -50,11 +75,11 @@ type Config struct {
 type Node struct {
 	cfg Config
 
+	fwd *forwarder
+
 	mu      sync.Mutex
-	leader  http.Handler  // this server's own, while it is the writer
-	local   http.Handler  // of the follower
-	changed chan struct{} // closed whenever leader changes
-	fwd     *forwarder
+	term    *Term         // this server's own, while it is the writer
+	changed chan struct{} // closed whenever term changes
 }
 
 // New makes a node; Run makes it live.
@@ -76,17 +101,10 @@ func New(cfg Config) *Node {
 // Run takes part in the farm until ctx ends: it waits for the writer's place,
 // leads while it has it, and waits again. Being the writer ends with Release,
 // so that another server goes on in the same moment.
-func (n *Node) Run(ctx context.Context) error {
-	follower, err := n.cfg.Follow(ctx)
-	if err != nil {
-		return err
-	}
-	defer follower.Close()
-	n.mu.Lock()
-	n.local = n.cfg.Serve(follower)
-	n.mu.Unlock()
+func (n *Node) Run(ctx context.Context) {
+	defer n.fwd.close()
 	for ctx.Err() == nil {
-		if err := n.term(ctx); err != nil && ctx.Err() == nil {
+		if err := n.lead(ctx); err != nil && ctx.Err() == nil {
 			n.cfg.Log.Error("this server's term as the writer ended", "err", err)
 			select {
 			case <-ctx.Done():
@@ -94,22 +112,21 @@ func (n *Node) Run(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
 }
 
-// term waits for the writer's place and leads until it is lost or ctx ends.
-func (n *Node) term(ctx context.Context) error {
+// lead waits for the writer's place and leads until it is lost or ctx ends.
+func (n *Node) lead(ctx context.Context) error {
 	if err := n.cfg.Elector.Wait(ctx); err != nil {
 		return err
 	}
 	defer n.cfg.Elector.Release()
-	f, err := n.cfg.Lead(ctx)
+	term, err := n.cfg.Lead(ctx)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	n.lead(n.cfg.Serve(f))
-	defer n.lead(nil)
+	defer term.End()
+	n.set(term)
+	defer n.set(nil)
 	n.cfg.Log.Info("this server is the farm's writer")
 	t := time.NewTicker(n.cfg.Check)
 	defer t.Stop()
@@ -117,7 +134,7 @@ func (n *Node) term(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-f.Done():
+		case <-term.Farm.Done():
 			return errors.New("another server has taken over")
 		case <-t.C:
 			if err := n.cfg.Elector.Holds(ctx); err != nil {
@@ -127,36 +144,66 @@ func (n *Node) term(ctx context.Context) error {
 	}
 }
 
-// lead makes h answer for the whole farm; nil when another server does.
-func (n *Node) lead(h http.Handler) {
+// set makes t answer for the whole farm; nil when another server does.
+func (n *Node) set(t *Term) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.leader = h
+	n.term = t
 	close(n.changed)
 	n.changed = make(chan struct{})
 }
 
 // Leading reports whether this server is the writer.
 func (n *Node) Leading() bool {
-	h, _, _ := n.handlers()
-	return h != nil
+	t, _ := n.current()
+	return t != nil
 }
 
-func (n *Node) handlers() (leader, local http.Handler, changed <-chan struct{}) {
+func (n *Node) current() (*Term, <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.leader, n.local, n.changed
+	return n.term, n.changed
 }
 
-// ServeHTTP answers a request here, or passes it on to the writer.
+// ServeHTTP answers a request of the main listener here, or passes it on to the
+// writer.
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	leader, local, _ := n.handlers()
+	term, _ := n.current()
 	switch {
-	case leader != nil:
-		n.fwd.accept(leader, w, r)
-	case local != nil && n.cfg.Local != nil && n.cfg.Local(r):
-		local.ServeHTTP(w, r)
+	case term != nil:
+		n.fwd.accept(term, w, r)
+	case n.cfg.IsLocal != nil && n.cfg.IsLocal(r):
+		strip(r.Header)
+		n.cfg.Local.ServeHTTP(w, r)
 	default:
-		n.fwd.pass(w, r)
+		n.fwd.pass("", w, r)
 	}
+}
+
+// Door returns the handler for the listener of a door that has its own. A
+// server that is not the writer passes what comes there to the writer's main
+// listener, which knows by a header for which door it is; so a farm's servers
+// need to reach one another at one address only.
+func (n *Node) Door(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if term, _ := n.current(); term != nil {
+			strip(r.Header)
+			serveDoor(term, name, w, r)
+			return
+		}
+		n.fwd.pass(name, w, r)
+	})
+}
+
+// serveDoor lets a door of the writer answer; "" is the main listener.
+func serveDoor(t *Term, name string, w http.ResponseWriter, r *http.Request) {
+	h := t.Main
+	if name != "" {
+		h = t.Doors[name]
+	}
+	if h == nil {
+		unavailable(w, "the farm's writer has the door "+name+" closed; give all servers of a farm the same settings")
+		return
+	}
+	h.ServeHTTP(w, r)
 }

@@ -3,6 +3,7 @@ package farm
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -29,19 +30,54 @@ func Follow(ctx context.Context, c Config) (*Farm, error) {
 	return f, nil
 }
 
-// follow reads the accounts anew until Close.
+// Watcher is a Store that can tell those who are not the writer that accounts
+// have changed.
+type Watcher interface {
+	// Watch calls changed once it watches, and after each change, until ctx ends
+	// or it cannot go on.
+	Watch(ctx context.Context, changed func()) error
+}
+
+// follow reads the accounts anew until Close: when the store says so, and now
+// and then.
 func (f *Farm) follow() {
 	defer close(f.stopped)
+	ctx, cancel := context.WithCancel(context.Background())
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	told := make(chan struct{}, 1)
+	if w, ok := f.store.(Watcher); ok {
+		watching.Go(func() { f.watch(ctx, w, told) })
+	}
 	t := time.NewTicker(f.settings.Scan)
 	defer t.Stop()
 	for {
 		select {
 		case <-f.stopping:
 			return
+		case <-told:
 		case <-t.C:
-			if err := f.refresh(context.Background()); err != nil {
-				f.log.Warn("accounts cannot be read", "err", err)
+		}
+		if err := f.refresh(ctx); err != nil {
+			f.log.Warn("accounts cannot be read", "err", err)
+		}
+	}
+}
+
+// watch keeps a watch on the store, however often it breaks.
+func (f *Farm) watch(ctx context.Context, w Watcher, told chan<- struct{}) {
+	for ctx.Err() == nil {
+		err := w.Watch(ctx, func() {
+			select {
+			case told <- struct{}{}:
+			default:
 			}
+		})
+		f.log.Debug("the store tells no changes for a moment", "err", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(f.settings.Scan):
 		}
 	}
 }

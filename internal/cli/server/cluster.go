@@ -41,41 +41,37 @@ func (s *Server) join(ctx context.Context, db *postgres.Store) error {
 	if _, port, _ := net.SplitHostPort(s.cfg.Settings.Listen); port == "0" && s.cfg.Settings.Cluster.Address == "" {
 		return fmt.Errorf("a farm that shares a database needs to know where its servers are: give --listen a port, or set --cluster-address")
 	}
-	follower, err := farm.Follow(ctx, s.farmConfig)
-	if err != nil {
+	if s.follow, err = farm.Follow(ctx, s.farmConfig); err != nil {
 		return err
 	}
-	s.node = cluster.New(cluster.Config{
+	cfg := cluster.Config{
 		Elector: db, Address: s.address(), Secret: secret, Log: s.log,
 		Check: s.cfg.Settings.Cluster.Check, Hold: s.cfg.Settings.Cluster.Hold,
-		Lead:   s.lead,
-		Follow: func(context.Context) (*farm.Farm, error) { return follower, nil },
-		Serve:  s.handler,
-		Local:  func(r *http.Request) bool { return local(follower, r) },
-	})
-	return nil
-}
-
-// takePart runs this server's part of the farm until ctx ends.
-func (s *Server) takePart(ctx context.Context) {
-	if err := s.node.Run(ctx); err != nil && ctx.Err() == nil {
-		s.fail(fmt.Errorf("this server cannot take part in the farm: %w", err))
+		Lead:    s.lead,
+		Local:   s.origin.wrap(s.core(s.follow)),
+		IsLocal: func(r *http.Request) bool { return local(s.follow, r) },
 	}
+	if s.tls != nil {
+		cfg.TLS = s.tls.peer()
+	}
+	s.node = cluster.New(cfg)
+	return nil
 }
 
 // local reports whether a server that is not the writer answers by itself: how
 // it does, and files, but for those who may read only what their tasks need,
-// which the writer knows.
+// which the writer knows. What the writer has to say of a token that is not
+// known here yet, it says.
 func local(follower *farm.Farm, r *http.Request) bool {
 	path := r.URL.Path
-	switch {
-	case path == "/healthz", path == "/metrics", strings.HasPrefix(path, "/api/v1/uploads"):
-		return true
-	case !strings.HasPrefix(path, "/api/v1/blobs/"):
-		return false
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+	if path == "/healthz" || path == "/metrics" {
 		return true
 	}
+	uploads := path == "/api/v1/uploads" || strings.HasPrefix(path, "/api/v1/uploads/")
+	if !uploads && !strings.HasPrefix(path, "/api/v1/blobs/") {
+		return false
+	}
 	by, err := follower.Authenticate(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
-	return err == nil && by.Is(farm.RoleSubmitter)
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return err == nil && (uploads || !reads || by.Is(farm.RoleSubmitter))
 }

@@ -12,14 +12,14 @@ import (
 	"drover.farm/internal/library"
 )
 
-// handler is all that the main listener serves of a farm.
-func (s *Server) handler(f *farm.Farm) http.Handler {
+// core is what the main listener serves without the doors beside the native one.
+func (s *Server) core(f *farm.Farm) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/", s.native(f))
 	mux.HandleFunc("GET /healthz", s.health(f))
 	mux.Handle("GET /metrics", s.metrics(f))
 	mux.HandleFunc("GET /{$}", s.front)
-	return s.origin.wrap(mux)
+	return mux
 }
 
 func (s *Server) native(f *farm.Farm) http.Handler {

@@ -20,6 +20,8 @@ import (
 	"drover.farm/internal/farm"
 	"drover.farm/internal/livelog"
 	"drover.farm/internal/store/postgres"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Config is what a farm is started with.
@@ -34,14 +36,17 @@ type Config struct {
 type Server struct {
 	cfg    Config
 	log    *slog.Logger
-	farm   *farm.Farm    // nil in a farm of several servers
-	node   *cluster.Node // nil in a farm of one
+	term   *cluster.Term // of a farm of one server, else nil
+	node   *cluster.Node // of a farm of several, else nil
+	follow *farm.Farm    // what a server of several knows while it does not write
 	blobs  files
 	live   *livelog.Store
 	origin *origin
 	store  farm.Store
 	http   *http.Server
 	listen net.Listener
+	tls    *pair          // the certificate, or nil
+	own    []*http.Server // of doors with listeners of their own
 	scheme string
 
 	farmConfig farm.Config
@@ -77,6 +82,9 @@ func (s *Server) open(ctx context.Context) error {
 	if s.origin, err = newOrigin(set.PublicURL, set.TrustedProxy); err != nil {
 		return err
 	}
+	if s.tls, err = newPair(set.TLS, s.log); err != nil {
+		return err
+	}
 	if s.store, err = openStore(ctx, set.Store, s.cfg.Data, s.address()); err != nil {
 		return err
 	}
@@ -93,12 +101,12 @@ func (s *Server) open(ctx context.Context) error {
 	if db, ok := s.store.(*postgres.Store); ok {
 		return s.join(ctx, db)
 	}
-	s.farm, err = s.lead(ctx)
+	s.term, err = s.lead(ctx)
 	return err
 }
 
-// lead opens the farm as its writer.
-func (s *Server) lead(ctx context.Context) (*farm.Farm, error) {
+// lead opens the farm as its writer, and its doors.
+func (s *Server) lead(ctx context.Context) (*cluster.Term, error) {
 	f, err := farm.Open(ctx, s.farmConfig)
 	if err != nil {
 		return nil, fmt.Errorf("open the farm's state: %w", err)
@@ -107,7 +115,12 @@ func (s *Server) lead(ctx context.Context) (*farm.Farm, error) {
 		f.Close()
 		return nil, err
 	}
-	return f, nil
+	t, err := s.openDoors(f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return t, nil
 }
 
 func or(a, b string) string {
@@ -119,28 +132,24 @@ func or(a, b string) string {
 
 // serve opens the listener and starts what runs in the background.
 func (s *Server) serve(ctx context.Context) error {
-	tlsConfig, err := tlsConfig(s.cfg.Settings.TLS, s.log)
-	if err != nil {
-		return err
-	}
 	s.scheme = "http"
+	var err error
 	s.listen, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Settings.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; \"--listen HOST:PORT\" takes another address, port 0 a free one", s.cfg.Settings.Listen, err)
 	}
 	var handler http.Handler = s.node
 	if s.node == nil {
-		handler = s.handler(s.farm)
+		handler = s.term.Main
 	}
-	set := s.cfg.Settings.HTTP
-	s.http = &http.Server{
-		Handler: handler, ReadHeaderTimeout: set.HeaderTimeout, IdleTimeout: set.IdleTimeout, MaxHeaderBytes: 64 << 10,
-		TLSConfig: tlsConfig, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	s.http = s.httpServer(handler)
+	if s.tls != nil {
+		s.http.TLSConfig = s.tls.serve()
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = cancel
 	s.background.Go(func() {
-		err := s.listenAndServe(tlsConfig != nil)
+		err := s.listenAndServe()
 		if !errors.Is(err, http.ErrServerClosed) {
 			s.fail(fmt.Errorf("the listener failed: %w", err))
 		}
@@ -148,11 +157,22 @@ func (s *Server) serve(ctx context.Context) error {
 	if s.node == nil {
 		s.background.Go(func() { s.watchFarm(run) })
 	} else {
-		s.background.Go(func() { s.takePart(run) })
+		s.background.Go(func() { s.node.Run(run) })
 	}
 	s.background.Go(func() { s.collector().Run(run, or0(s.cfg.Settings.Files.Sweep, time.Hour)) })
 	s.background.Go(func() { s.expireLogs(run) })
+	if err := s.serveOwn(ctx); err != nil {
+		return err
+	}
 	return s.announce()
+}
+
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	set := s.cfg.Settings.HTTP
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: set.HeaderTimeout, IdleTimeout: set.IdleTimeout, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
 }
 
 func or0(d, other time.Duration) time.Duration {
@@ -162,8 +182,8 @@ func or0(d, other time.Duration) time.Duration {
 	return other
 }
 
-func (s *Server) listenAndServe(tls bool) error {
-	if tls {
+func (s *Server) listenAndServe() error {
+	if s.tls != nil {
 		s.scheme = "https"
 		return s.http.ServeTLS(s.listen, "", "")
 	}
@@ -174,7 +194,7 @@ func (s *Server) listenAndServe(tls bool) error {
 func (s *Server) watchFarm(ctx context.Context) {
 	select {
 	case <-ctx.Done():
-	case <-s.farm.Done():
+	case <-s.term.Farm.Done():
 		if ctx.Err() == nil {
 			s.fail(errors.New("the farm's state was taken over by another process"))
 		}
@@ -234,14 +254,15 @@ func (s *Server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), or0(s.cfg.Settings.HTTP.Grace, time.Second))
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- s.http.Shutdown(ctx) }()
-	if s.farm != nil {
-		s.farm.Close() // answers what is held back, so that only transfers are left
+	go func() { done <- s.shutdown(ctx) }()
+	if s.term != nil {
+		s.term.End() // answers what is held back, so that only transfers are left
 	}
 	err := <-done
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warn("requests under way were cut off", "after", s.cfg.Settings.HTTP.Grace)
-		err = s.http.Close()
+		s.closeListeners()
+		err = nil
 	}
 	s.background.Wait()
 	if file := s.cfg.Settings.ReadyFile; file != "" {
@@ -250,20 +271,39 @@ func (s *Server) stop() error {
 	return errors.Join(err, s.closeParts())
 }
 
-// closeParts closes whatever was opened.
-func (s *Server) closeParts() error {
-	var errs []error
-	if s.end != nil {
-		s.end()
+// shutdown takes no more requests and waits for those under way.
+func (s *Server) shutdown(ctx context.Context) error {
+	var all errgroup.Group
+	for _, h := range append([]*http.Server{s.http}, s.own...) {
+		all.Go(func() error { return h.Shutdown(ctx) })
+	}
+	return all.Wait()
+}
+
+func (s *Server) closeListeners() {
+	for _, h := range s.own {
+		h.Close()
 	}
 	if s.http != nil {
 		s.http.Close()
 	} else if s.listen != nil {
 		s.listen.Close()
 	}
+}
+
+// closeParts closes whatever was opened.
+func (s *Server) closeParts() error {
+	var errs []error
+	if s.end != nil {
+		s.end()
+	}
+	s.closeListeners()
 	s.background.Wait()
-	if s.farm != nil {
-		s.farm.Close()
+	if s.term != nil {
+		s.term.End()
+	}
+	if s.follow != nil {
+		s.follow.Close()
 	}
 	if s.blobs != nil {
 		errs = append(errs, s.blobs.Close())

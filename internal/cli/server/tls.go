@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,8 +14,8 @@ import (
 	"drover.farm/internal/cli/config"
 )
 
-// tlsConfig is the main listener's, nil without a certificate.
-func tlsConfig(set config.TLS, log *slog.Logger) (*tls.Config, error) {
+// newPair reads the main listener's certificate; nil without one.
+func newPair(set config.TLS, log *slog.Logger) (*pair, error) {
 	if set.Cert == "" && set.Key == "" {
 		return nil, nil
 	}
@@ -21,10 +23,50 @@ func tlsConfig(set config.TLS, log *slog.Logger) (*tls.Config, error) {
 		return nil, errors.New("TLS takes both a certificate (--tls-cert) and its key (--tls-key)")
 	}
 	p := &pair{cert: set.Cert, key: set.Key, log: log}
-	if err := p.load(); err != nil {
-		return nil, err
+	return p, p.load()
+}
+
+// serve is how the main listener speaks TLS.
+func (p *pair) serve() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get, NextProtos: []string{"h2", "http/1.1"}}
+}
+
+// peer is how another server of the same farm is known: by this server's own
+// certificate, or by one for the same name from an authority that the system
+// trusts. The address at which it is reached, often a bare IP address, does not
+// matter.
+func (p *pair) peer() *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // VerifyConnection does it
+		VerifyConnection: func(c tls.ConnectionState) error {
+			own, err := p.get(nil)
+			if err != nil {
+				return err
+			}
+			if bytes.Equal(c.PeerCertificates[0].Raw, own.Certificate[0]) {
+				return nil
+			}
+			return verify(c.PeerCertificates, own.Leaf)
+		},
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.get, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// verify checks a chain against the system's authorities and own's names.
+func verify(chain []*x509.Certificate, own *x509.Certificate) error {
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	if _, err := chain[0].Verify(x509.VerifyOptions{Intermediates: between}); err != nil {
+		return err
+	}
+	for _, name := range own.DNSNames {
+		if chain[0].VerifyHostname(name) == nil {
+			return nil
+		}
+	}
+	return errors.New("the farm's writer shows a certificate of another name")
 }
 
 // pair is a certificate that follows its files.

@@ -175,8 +175,8 @@ func (t *tx) others(b *farm.Batch) {
 	if b.TrimEvents > 0 {
 		t.Queue("DELETE FROM events WHERE id <= $1", b.TrimEvents)
 	}
-	if len(b.Events) > 0 {
-		t.Queue("SELECT pg_notify('drover_events', '')") // a wake-up for the other servers, nothing more
+	if len(b.Users)+len(b.Tokens)+len(b.DropUsers)+len(b.DropTokens) > 0 {
+		t.Queue("SELECT pg_notify('" + accountsChannel + "', '')") // a wake-up for the other servers, nothing more
 	}
 }
 

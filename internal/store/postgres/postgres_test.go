@@ -2,10 +2,12 @@ package postgres_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -137,6 +139,51 @@ func TestALostConnectionFreesTheLock(t *testing.T) {
 	if err := a.Holds(ctx); farm.CodeOf(err) != farm.Gone {
 		t.Errorf("the former writer did not notice: %v", err)
 	}
+}
+
+// TestFollowersHearOfAccounts: a server that is not the writer knows a new token
+// as soon as the writer has it, and forgets a revoked one, with no reading now
+// and then.
+func TestFollowersHearOfAccounts(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	url := pgtest.URL(t)
+	a, b := open(t, url, "http://a"), open(t, url, "http://b")
+	defer a.Close()
+	defer b.Close()
+	epoch, err := a.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	follower, err := farm.Follow(ctx, farm.Config{Store: b, Settings: farm.Settings{Scan: time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follower.Close()
+	const token = "a token"
+	hash := sha256.Sum256([]byte(token))
+	known := func(want bool) {
+		t.Helper()
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for range 12_000 {
+			if _, err := follower.Authenticate(token); (err == nil) == want {
+				return
+			}
+			<-tick.C
+		}
+		t.Fatalf("within a minute the follower did not hear that the token is known: %t", want)
+	}
+	user := &farm.User{Login: "ann", Roles: []farm.Role{farm.RoleAdmin}}
+	err = a.Commit(ctx, &farm.Batch{Epoch: epoch, Users: []*farm.User{user}, Tokens: []*farm.Token{{Hash: hash, Login: "ann"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known(true)
+	if err := a.Commit(ctx, &farm.Batch{Epoch: epoch, DropTokens: [][32]byte{hash}}); err != nil {
+		t.Fatal(err)
+	}
+	known(false)
 }
 
 func TestBadAddressesAreExplainedWithoutThePassword(t *testing.T) {

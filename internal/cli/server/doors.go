@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"drover.farm/internal/cluster"
+	"drover.farm/internal/farm"
+	"drover.farm/internal/gate"
+)
+
+// doors are the doors of one farm that a writer serves, beside the native one.
+type doors struct {
+	main *http.ServeMux          // of the main listener
+	own  map[string]http.Handler // of doors with a listener of their own, by name
+	stop []func()                // end what doors do by themselves, and wait for it
+}
+
+// wire opens the doors of a farm, a line or two for each. It is called for every
+// term as the writer; docs/design/cluster.md says what that means for a door.
+func (s *Server) wire(f *farm.Farm, d *doors) error {
+	return nil
+}
+
+// ownListener is the listener of a door that has its own.
+type ownListener struct {
+	door   string
+	listen string // "" while the door is closed
+	allow  []netip.Prefix
+}
+
+// ownListeners are those of all doors, a line for each. Every server of a farm
+// opens them; a server that does not write passes on what comes.
+func (s *Server) ownListeners() []ownListener {
+	return nil
+}
+
+// openDoors makes what a writer serves.
+func (s *Server) openDoors(f *farm.Farm) (*cluster.Term, error) {
+	d := &doors{main: s.core(f), own: make(map[string]http.Handler)}
+	stop := func() {
+		for _, fn := range d.stop {
+			fn()
+		}
+	}
+	if err := s.wire(f, d); err != nil {
+		stop()
+		return nil, err
+	}
+	return &cluster.Term{Farm: f, Main: s.origin.wrap(d.main), Doors: d.own, Stop: stop}, nil
+}
+
+// serveOwn opens the listeners of doors that have their own.
+func (s *Server) serveOwn(ctx context.Context) error {
+	for _, o := range s.ownListeners() {
+		if o.listen == "" {
+			continue
+		}
+		l, err := gate.Listen(ctx, o.listen, o.allow, s.log)
+		if err != nil {
+			return fmt.Errorf("open the door %s: %w", o.door, err)
+		}
+		s.serveDoor(o.door, l)
+	}
+	return nil
+}
+
+func (s *Server) serveDoor(name string, l net.Listener) {
+	var h http.Handler
+	if s.node != nil {
+		h = s.node.Door(name)
+	} else {
+		h = s.term.Doors[name]
+	}
+	srv := s.httpServer(h)
+	s.own = append(s.own, srv)
+	s.log.Info("door open", "door", name, "listen", l.Addr().String())
+	s.background.Go(func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(fmt.Errorf("the listener of the door %s failed: %w", name, err))
+		}
+	})
+}
