@@ -27,6 +27,15 @@ type ClaimRequest struct {
 	Uploading []int64
 	// Within is what the worker's owner allows of a task.
 	Within Bounds
+	// Also is how many further tasks of the same step the worker takes in the
+	// same breath, beyond its slots: for workers that render a run of frames in
+	// one start of the renderer. Steps that need amounts give one task all the
+	// same. The leases come as Lease.More.
+	Also int
+	// Only, when not nil, says whether the worker can take a task of the job. It
+	// is called by the dispatcher: it must be quick, wait for nothing and keep
+	// nothing of the job.
+	Only func(*Job) bool
 }
 
 // Bounds are conditions of a claim; zero fields do not restrict.
@@ -69,6 +78,7 @@ type Lease struct {
 	Done     int64 // tasks of the step that were done by then
 	// Parameters are the task's, by the step's parameter space.
 	Parameters openjd.TaskParameters
+	More       []*Lease // of the same step, when the claim asked for several
 }
 
 // claim is a claim on its way through the dispatcher. Its answer is given once.
@@ -151,8 +161,11 @@ func (f *Farm) withdraw(c *claim) {
 	// names it in a heartbeat.
 	_ = f.enqueue(&op{apply: func(st *state) error {
 		st.forget(c)
-		if c.lease != nil {
-			if l := st.leases[c.lease.ID]; l != nil {
+		if c.lease == nil {
+			return nil
+		}
+		for _, given := range append(c.lease.More, c.lease) {
+			if l := st.leases[given.ID]; l != nil {
 				st.end(l, ending{outcome: OutcomeReturned, text: "the worker's request was cut off"})
 			}
 		}
@@ -246,6 +259,7 @@ func (st *state) serve(c *claim) {
 	}
 	if l != nil {
 		st.grant(c, l)
+		st.also(c, l.step, w)
 		return
 	}
 	if c.req.Wait <= 0 {
@@ -254,6 +268,26 @@ func (st *state) serve(c *claim) {
 	}
 	st.waiting = append(st.waiting, c)
 	w.waits++
+}
+
+// maxAlso bounds what one claim can take.
+const maxAlso = 1000
+
+// also adds further tasks of the step to what the claim was given.
+func (st *state) also(c *claim, s *step, w *worker) {
+	if s.Needs != nil && len(s.Needs.Amounts) > 0 {
+		return
+	}
+	for range min(c.req.Also, maxAlso) {
+		if !st.takes(s, w.ID) {
+			return
+		}
+		l := st.take(s, w, c.req)
+		if l == nil {
+			return
+		}
+		c.lease.More = append(c.lease.More, st.lent(l))
+	}
 }
 
 // maxSending is how many leases a slot may have whose outputs are on their way:
@@ -285,8 +319,8 @@ func (st *state) lend(w *worker, req ClaimRequest) *lease {
 	if req.Warm != 0 && st.now.Sub(w.warmFrom) > st.f.settings.Stick {
 		w.info.Warm = 0
 	}
-	st.bounds, w.info.MaxBytes = req.Within, req.Within.Bytes
-	defer func() { st.bounds, w.info.MaxBytes = Bounds{}, 0 }()
+	st.bounds, st.only, w.info.MaxBytes = req.Within, req.Only, req.Within.Bytes
+	defer func() { st.bounds, st.only, w.info.MaxBytes = Bounds{}, nil, 0 }()
 	for {
 		m := st.queue.Match(&w.info)
 		if m == nil && w.info.MaxBytes > 0 {
@@ -438,11 +472,13 @@ func (f *Farm) finishLease(c *claim) (*Lease, error) {
 			return nil
 		}})
 	}
-	p, err := built.Steps[l.Task.Step].Space.At(l.Task.Index)
-	if err != nil {
-		return nil, Errorf(Internal, "job %d step %s task %d: %v", l.Job.ID, l.Step, l.Task.Index, err)
+	for _, one := range append([]*Lease{l}, l.More...) {
+		p, err := built.Steps[one.Task.Step].Space.At(one.Task.Index)
+		if err != nil {
+			return nil, Errorf(Internal, "job %d step %s task %d: %v", one.Job.ID, one.Step, one.Task.Index, err)
+		}
+		one.Parameters = p
 	}
-	l.Parameters = p
 	return l, nil
 }
 

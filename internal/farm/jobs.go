@@ -233,6 +233,7 @@ func (st *state) drop(j *job) error {
 	delete(st.dirty.newJobs, j.ID)
 	delete(st.jobs, j.ID)
 	st.dropPacks(func(p *Pack) bool { return p.Job == j.ID })
+	st.dirty.rest.Notes = slices.DeleteFunc(st.dirty.rest.Notes, func(n *Note) bool { return n.Job == j.ID })
 	st.dirty.rest.DropJobs = append(st.dirty.rest.DropJobs, j.ID)
 	st.emit(Event{Type: "job.removed", Job: j.ID})
 	return nil

@@ -44,6 +44,8 @@ type Reader interface {
 	// Events lists events with an id greater than after, oldest first, and the
 	// id of the oldest event still kept.
 	Events(ctx context.Context, after int64, limit int) (events []Event, oldest int64, err error)
+	// Notes lists notes by key.
+	Notes(ctx context.Context, q NoteQuery) ([]*Note, error)
 	// References calls fn with every blob hash (lower-case hex) that a job, a
 	// task, a build or a pack refers to, possibly several times.
 	References(ctx context.Context, fn func(hash string) error) error
@@ -102,20 +104,22 @@ type Batch struct {
 	Builds      []*Build
 	Packs       []*Pack
 	Entries     []*Entry
-	DropJobs    []int64
+	Notes       []*Note
+	DropJobs    []int64  // with their notes
 	DropUsers   []string // with their tokens
 	DropTokens  [][32]byte
 	DropLimits  []string
 	DropWorkers []int64
 	DropBuilds  []int64
 	DropPacks   []string
+	DropNotes   []string
 	TrimEvents  int64 // events up to this id go; 0: none
 }
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
 	return len(b.NewJobs)+len(b.Jobs)+len(b.Steps)+len(b.Tasks)+len(b.Workers)+len(b.Users)+len(b.Tokens)+len(b.Limits)+
-		len(b.Values)+len(b.Events)+len(b.Builds)+len(b.Packs)+len(b.Entries)+len(b.DropBuilds)+len(b.DropPacks)+len(b.DropJobs)+len(b.DropUsers)+len(b.DropTokens)+len(b.DropLimits)+len(b.DropWorkers) == 0 && b.TrimEvents == 0
+		len(b.Values)+len(b.Events)+len(b.Builds)+len(b.Packs)+len(b.Entries)+len(b.Notes)+len(b.DropNotes)+len(b.DropBuilds)+len(b.DropPacks)+len(b.DropJobs)+len(b.DropUsers)+len(b.DropTokens)+len(b.DropLimits)+len(b.DropWorkers) == 0 && b.TrimEvents == 0
 }
 
 // Blobs is what the farm needs of the store of files.

@@ -39,7 +39,8 @@ type state struct {
 	fresh       []*claim // arrived in this batch
 	granted     []*claim // have a lease that is not durable yet
 	bounds      Bounds   // of the claim that is being matched
-	seenVersion uint64   // of the queue, when the waiting claims were last matched
+	only        func(*Job) bool
+	seenVersion uint64 // of the queue, when the waiting claims were last matched
 
 	lastJob, lastWorker, lastLease, lastEvent, lastBuild int64
 
@@ -375,6 +376,9 @@ func (st *state) takes(s *step, worker int64) bool {
 		return false
 	}
 	if !st.bounds.allow(s, st.workers[worker]) {
+		return false
+	}
+	if st.only != nil && !st.only(s.job.Job) {
 		return false
 	}
 	if s.Untouched() > 0 {

@@ -47,7 +47,7 @@ func (st *state) double(w *worker, req ClaimRequest) *lease {
 	var worst *lease
 	for s := range st.tails {
 		row := &sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Needs: s.Needs}
-		if len(st.queue.Explain(row, &w.info)) > 0 {
+		if len(st.queue.Explain(row, &w.info)) > 0 || req.Only != nil && !req.Only(s.job.Job) {
 			continue
 		}
 		for _, ls := range s.running {

@@ -22,6 +22,7 @@ type Submission struct {
 	Priority int    // 0..100
 	Paused   bool   // wait for "resume"
 	Spec     Spec
+	Notes    []Note // of a door, kept with the job: their Job is set to it
 }
 
 // DefaultPriority is the priority of a job that asks for none.
@@ -55,6 +56,10 @@ func (f *Farm) Submit(ctx context.Context, s Submission) (*Job, error) {
 		for _, step := range live.steps {
 			st.place(step)
 		}
+		for _, n := range s.Notes {
+			n.Job = row.ID
+			st.putNote(n)
+		}
 		st.f.log.Info("job submitted", "job", row.ID, "name", row.Spec.Name, "owner", row.Owner, "tasks", row.Counts().Total)
 		out = live.copy()
 		return nil
@@ -81,6 +86,11 @@ func (f *Farm) prepare(ctx context.Context, s *Submission) (*Job, error) {
 	}
 	if err := f.surround(ctx, &s.Spec); err != nil {
 		return nil, err
+	}
+	for i := range s.Notes {
+		if err := s.Notes[i].check(); err != nil {
+			return nil, err
+		}
 	}
 	j := &Job{Owner: s.Owner, Priority: s.Priority, Spec: s.Spec, State: JobWaiting, Paused: s.Paused}
 	built, err := f.Instantiate(j)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"drover.farm/internal/farm"
 )
@@ -81,5 +82,23 @@ func (s *Store) Ledger(_ context.Context, q farm.LedgerQuery) ([]*farm.Entry, er
 	slices.SortFunc(out, func(a, b *farm.Entry) int {
 		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Job, b.Job))
 	})
+	return out, nil
+}
+
+// Notes lists notes by key.
+func (s *Store) Notes(_ context.Context, q farm.NoteQuery) ([]*farm.Note, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []*farm.Note
+	for _, k := range slices.Sorted(maps.Keys(s.notes)) {
+		if !strings.HasPrefix(k, q.Prefix) || k <= q.After && q.After != "" {
+			continue
+		}
+		n := s.notes[k]
+		out = append(out, &n)
+		if q.Limit > 0 && len(out) == q.Limit {
+			break
+		}
+	}
 	return out, nil
 }

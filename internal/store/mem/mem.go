@@ -33,6 +33,7 @@ type Store struct {
 	builds map[int64]*farm.Build
 	packs  map[string]*farm.Pack
 	ledger map[ledgerKey]*farm.Entry
+	notes  map[string]farm.Note
 
 	maxJob, maxWorker, maxBuild int64
 	// Fault, when set, is asked before each commit; an error is returned in its
@@ -47,6 +48,7 @@ func New() *Store {
 		work: make(map[int64]*farm.Worker), users: make(map[string]*farm.User), tokens: make(map[[32]byte]*farm.Token),
 		limits: make(map[string]*farm.Limit), values: make(map[string]string),
 		builds: make(map[int64]*farm.Build), packs: make(map[string]*farm.Pack), ledger: make(map[ledgerKey]*farm.Entry),
+		notes: make(map[string]farm.Note),
 	}
 }
 
@@ -119,6 +121,12 @@ func (s *Store) write(b *farm.Batch) {
 	}
 	s.writeAccounts(b)
 	s.writeBuilds(b)
+	for _, k := range b.DropNotes {
+		delete(s.notes, k)
+	}
+	for _, n := range b.Notes {
+		s.notes[n.Key] = *n
+	}
 	for _, l := range b.Limits {
 		s.limits[l.Name] = &farm.Limit{Name: l.Name, Total: l.Total}
 	}
@@ -130,6 +138,7 @@ func (s *Store) write(b *farm.Batch) {
 	for _, id := range b.DropJobs {
 		delete(s.jobs, id)
 		delete(s.tasks, id)
+		maps.DeleteFunc(s.notes, func(_ string, n farm.Note) bool { return n.Job == id })
 		maps.DeleteFunc(s.live, func(k farm.TaskKey, _ struct{}) bool { return k.Job == id })
 	}
 	for _, id := range b.DropWorkers {

@@ -88,3 +88,19 @@ func fileReferences(ctx context.Context, q querier, fn func(string) error) error
 	}
 	return nil
 }
+
+// Notes lists notes by key.
+func (s *Store) Notes(ctx context.Context, q farm.NoteQuery) ([]*farm.Note, error) {
+	var limit any // NULL: all
+	if q.Limit > 0 {
+		limit = q.Limit
+	}
+	var out []*farm.Note
+	err := each(ctx, s.pool, "SELECT key, job, text FROM notes WHERE key > $1 AND key >= $2 AND starts_with(key, $2) ORDER BY key LIMIT $3",
+		[]any{q.After, q.Prefix, limit}, func(r pgx.Rows) error {
+			n := &farm.Note{}
+			out = append(out, n)
+			return r.Scan(&n.Key, &n.Job, &n.Text)
+		})
+	return out, err
+}

@@ -164,6 +164,12 @@ func (t *tx) others(b *farm.Batch) {
 	for _, p := range b.Packs {
 		t.Queue("INSERT INTO packs (key, body) VALUES ($1,$2) ON CONFLICT (key) DO UPDATE SET body = excluded.body", p.Key, t.col(store.JSON(p)))
 	}
+	for _, k := range b.DropNotes {
+		t.Queue("DELETE FROM notes WHERE key = $1", k)
+	}
+	for _, n := range b.Notes {
+		t.Queue("INSERT INTO notes (key, job, text) VALUES ($1,$2,$3) ON CONFLICT (key) DO UPDATE SET job = excluded.job, text = excluded.text", n.Key, n.Job, n.Text)
+	}
 	for _, e := range b.Entries {
 		t.Queue(`INSERT INTO ledger (account, job, granted, earned, spent, frames, updated) VALUES ($1,$2,$3,$4,$5,$6,$7)
 			ON CONFLICT (account, job) DO UPDATE SET granted = excluded.granted, earned = excluded.earned, spent = excluded.spent, frames = excluded.frames, updated = excluded.updated`,
@@ -192,6 +198,7 @@ func (t *tx) purge(before []int64, b *farm.Batch) []int64 {
 	for _, id := range b.DropJobs {
 		t.Queue("DELETE FROM jobs WHERE id = $1", id)
 		t.Queue("DELETE FROM steps WHERE job = $1", id)
+		t.Queue("DELETE FROM notes WHERE job = $1", id)
 		t.Queue("INSERT INTO purge (job) VALUES ($1) ON CONFLICT DO NOTHING", id)
 		left = append(left, id)
 	}

@@ -86,3 +86,19 @@ func fileReferences(ctx context.Context, q querier, fn func(string) error) error
 	}
 	return nil
 }
+
+// Notes lists notes by key.
+func (s *Store) Notes(ctx context.Context, q farm.NoteQuery) ([]*farm.Note, error) {
+	limit := q.Limit
+	if limit <= 0 {
+		limit = -1
+	}
+	var out []*farm.Note
+	err := each(ctx, s.read, "SELECT key, job, text FROM notes WHERE key > ? AND key >= ? AND substr(key, 1, length(?)) = ? ORDER BY key LIMIT ?",
+		[]any{q.After, q.Prefix, q.Prefix, q.Prefix, limit}, func(r *sql.Rows) error {
+			n := &farm.Note{}
+			out = append(out, n)
+			return r.Scan(&n.Key, &n.Job, &n.Text)
+		})
+	return out, err
+}

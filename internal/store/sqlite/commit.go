@@ -225,6 +225,12 @@ func (t *tx) others(b *farm.Batch) {
 	for _, p := range b.Packs {
 		t.exec("INSERT INTO packs (key, body) VALUES (?,?) ON CONFLICT DO UPDATE SET body = excluded.body", p.Key, t.col(store.JSON(p)))
 	}
+	for _, k := range b.DropNotes {
+		t.exec("DELETE FROM notes WHERE key = ?", k)
+	}
+	for _, n := range b.Notes {
+		t.exec("INSERT INTO notes (key, job, text) VALUES (?,?,?) ON CONFLICT DO UPDATE SET job = excluded.job, text = excluded.text", n.Key, n.Job, n.Text)
+	}
 	for _, e := range b.Entries {
 		t.exec(sqlEntry, e.Account, e.Job, e.Granted, e.Earned, e.Spent, e.Frames, store.Nanos(e.Updated))
 	}
@@ -245,6 +251,7 @@ func (t *tx) purge(b *farm.Batch) []int64 {
 	for _, id := range b.DropJobs {
 		t.exec("DELETE FROM jobs WHERE id = ?", id)
 		t.exec("DELETE FROM steps WHERE job = ?", id)
+		t.exec("DELETE FROM notes WHERE job = ?", id)
 		t.exec("INSERT OR IGNORE INTO purge (job) VALUES (?)", id)
 		left = append(left, id)
 	}
