@@ -1,7 +1,5 @@
 package simulation
 
-import "fmt"
-
 // Kind says what is wrong with a request.
 type Kind string
 
@@ -26,7 +24,3 @@ type Fault struct {
 
 // Error returns the message.
 func (f *Fault) Error() string { return f.Message }
-
-func faultf(k Kind, format string, args ...any) error {
-	return &Fault{Kind: k, Message: fmt.Sprintf(format, args...)}
-}
