@@ -148,6 +148,27 @@ func (f *Farm) SetMaintenance(ctx context.Context, by Principal, on bool) error 
 	})
 }
 
+// ValuePublic is "on" while everybody may look at the farm's page, without an
+// account.
+const ValuePublic = "public"
+
+// SetPublic lets everybody look at the farm's page, or only those with an
+// account.
+func (f *Farm) SetPublic(ctx context.Context, by Principal, on bool) error {
+	if !by.Is(RoleOperator) {
+		return Errorf(Forbidden, "opening the page to everybody takes the role operator")
+	}
+	return f.do(ctx, func(st *state) error {
+		v := "off"
+		if on {
+			v = "on"
+		}
+		st.setValue(ValuePublic, v)
+		st.emit(Event{Type: "farm.public", State: v})
+		return nil
+	})
+}
+
 // SetLimit sets a farm-wide counter, or removes it when total is negative.
 // Amounts of that name are drawn from it and no longer from workers.
 func (f *Farm) SetLimit(ctx context.Context, by Principal, name string, total float64) error {

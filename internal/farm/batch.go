@@ -139,7 +139,11 @@ func (st *state) settle(b *Batch) {
 		fn()
 	}
 	st.after = st.after[:0]
+	if len(b.Values) > 0 {
+		st.publishValues()
+	}
 	if len(b.Events) > 0 {
+		st.f.latest.Store(b.Events[len(b.Events)-1].ID)
 		st.f.bus.publish(b.Events)
 	}
 	for _, j := range st.visited {
@@ -176,6 +180,12 @@ func (st *state) abandon(err *Error) {
 		}
 	}
 	st.after = nil
+}
+
+// publishValues hands the switches on to Value.
+func (st *state) publishValues() {
+	m := st.values // never changed in place, see setValue
+	st.f.values.Store(&m)
 }
 
 func (st *state) setValue(name, value string) {

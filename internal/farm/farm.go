@@ -42,6 +42,8 @@ type Farm struct {
 	stopOnce sync.Once
 	failed   atomic.Pointer[Error] // why nothing can be written, when so
 	auth     accounts
+	values   atomic.Pointer[map[string]string] // durable switches, for Value
+	latest   atomic.Int64                      // id of the last durable event
 	bus      bus
 	meter    meter
 }
@@ -89,6 +91,18 @@ func (f *Farm) Settings() Settings { return f.settings }
 
 // Now is the farm's time.
 func (f *Farm) Now() time.Time { return f.clock() }
+
+// Value is a farm-wide switch, "" when it was never set. It is what was durable
+// a moment ago; a server that is not the writer knows none.
+func (f *Farm) Value(name string) string {
+	if m := f.values.Load(); m != nil {
+		return (*m)[name]
+	}
+	return ""
+}
+
+// LastEvent is the id of the newest durable event, 0 before the first.
+func (f *Farm) LastEvent() int64 { return f.latest.Load() }
 
 // meter counts what the dispatcher did.
 type meter struct{ batches, ops, claims, completions, sheds atomic.Int64 }

@@ -190,6 +190,8 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		}
 	}
 	f.auth.replace(st.users, st.tokens)
+	f.latest.Store(st.lastEvent)
+	st.publishValues()
 	return st, nil
 }
 

@@ -6,16 +6,18 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"drover.farm/internal/api"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/lockout"
 )
 
 // TestAccessByRole asks every route as every kind of account. A route may go on
 // to refuse what was asked; whether it lets the account in is told by its words.
 func TestAccessByRole(t *testing.T) {
 	t.Parallel()
-	b := setup(t, Config{FailBurst: 1000})
+	b := setup(t, Config{Fails: lockout.New(1000, time.Second)})
 	allowed := map[string][]string{
 		"public":      {"", "root", "olga", "sam", "rick"},
 		"any account": {"root", "olga", "sam", "rick"},

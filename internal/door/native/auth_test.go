@@ -1,6 +1,7 @@
 package native
 
 import (
+	"drover.farm/internal/lockout"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -23,7 +24,7 @@ func (b *bundle) knock(addr, authorization string) *httptest.ResponseRecorder {
 
 func TestAuthorizationHeader(t *testing.T) {
 	t.Parallel()
-	b := setup(t, Config{FailBurst: 1000})
+	b := setup(t, Config{Fails: lockout.New(1000, time.Second)})
 	tok := b.token["sam"]
 	for header, want := range map[string]int{
 		"Bearer " + tok: 200, "bearer " + tok: 200, "BEARER   " + tok + " ": 200,
@@ -43,7 +44,7 @@ func TestAuthorizationHeader(t *testing.T) {
 // TestFailuresAreLimited holds up who guesses, by address, and nobody who knows.
 func TestFailuresAreLimited(t *testing.T) {
 	t.Parallel()
-	b := setup(t, Config{FailBurst: 3, FailEvery: time.Hour})
+	b := setup(t, Config{Fails: lockout.New(3, time.Hour)})
 	good := "Bearer " + b.token["sam"]
 	for i := range 10 {
 		if w := b.knock("192.0.2.1:1000", good); w.Code != 200 {

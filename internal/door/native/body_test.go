@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"drover.farm/internal/api"
+	"drover.farm/internal/lockout"
 )
 
 func leasePath(id int64, rest string) string { return fmt.Sprintf("/leases/%d%s", id, rest) }
@@ -279,7 +280,7 @@ func FuzzRequest(f *testing.F) {
 	} {
 		f.Add(uint8(i), uint8(i%6), path, `{"tasks": ["Render/0"], "worker": 1, "job": 1000, "step": 9, "index": 7, "leases": [{"lease": 1}]}`)
 	}
-	b := setup(f, Config{FailBurst: 1000})
+	b := setup(f, Config{Fails: lockout.New(1000, time.Second)})
 	b.submit("1-3", "Render")
 	b.claim("rick", b.worker("rick", "box"))
 	f.Fuzz(func(t *testing.T, who, method uint8, path, body string) {

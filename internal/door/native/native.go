@@ -21,6 +21,7 @@ import (
 	"drover.farm/internal/farm"
 	"drover.farm/internal/library"
 	"drover.farm/internal/livelog"
+	"drover.farm/internal/lockout"
 	"drover.farm/internal/secret"
 )
 
@@ -63,11 +64,10 @@ type Config struct {
 	MaxHeld  int           // requests that may be held open at once: claims, heartbeats, streams; 20,000
 	MaxZip   int64         // outputs in one zip; 100,000
 
-	// Failed attempts to log in from one address: so many at once, and one more
-	// each FailEvery; 20 and 3 s. Beyond it the answer is 429. Valid tokens are
-	// never held up by it.
-	FailBurst int
-	FailEvery time.Duration
+	// Fails counts failed attempts to log in; the other ways in share it. nil: 20
+	// at once from one address, and one more each 3 s. Beyond it the answer is
+	// 429. Valid tokens are never held up by it.
+	Fails *lockout.Counter
 }
 
 // withDefaults fills in what is zero.
@@ -89,8 +89,9 @@ func (c Config) withDefaults() Config {
 	def(&c.Poll, time.Second)
 	def(&c.MaxHeld, 20_000)
 	def(&c.MaxZip, 100_000)
-	def(&c.FailBurst, 20)
-	def(&c.FailEvery, 3*time.Second)
+	if c.Fails == nil {
+		c.Fails = lockout.New(20, 3*time.Second)
+	}
 	return c
 }
 
@@ -109,7 +110,6 @@ type door struct {
 	mux     *http.ServeMux
 	routes  []route
 	tus     http.Handler
-	fails   *failures
 	grants  *grants
 	hasher  *secret.Hasher
 	held    atomic.Int64
@@ -124,7 +124,6 @@ func New(c Config) http.Handler { return newDoor(c) }
 
 func newDoor(c Config) *door {
 	d := &door{Config: c.withDefaults(), mux: http.NewServeMux()}
-	d.fails = newFailures(d.FailBurst, d.FailEvery)
 	d.grants = newGrants()
 	d.hasher = secret.NewHasher(2)
 	d.tus = tus.Handler(d.Uploads, tus.Options{

@@ -1,0 +1,284 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"drover.farm/internal/farm"
+)
+
+// homePage is the first screen: what the farm does, and whether it needs a
+// person.
+type homePage struct {
+	*glance
+	Mine mine
+}
+
+func (homePage) topics() string { return "farm" }
+
+// glance is the part of the first screen that is the same for everybody.
+type glance struct {
+	Sentence string
+	Tone     string // "good", "busy", "bad": how the sentence is drawn
+	Idle     string // why workers that could work do not, "" when none
+	Status   *farm.FarmStatus
+	Heat     []heatCell
+	Hidden   int // workers beyond those of Heat
+	Recent   []picture
+	Needs    []need
+	Day      day
+}
+
+// heatCell is a worker in the grid of workers.
+type heatCell struct {
+	ID    int64
+	State farm.WorkerState
+	Title string
+}
+
+// need is something that waits for a person.
+type need struct {
+	Bad  bool
+	Text string
+	Link string
+	Do   string // what the link offers
+}
+
+// mine is the viewer's own jobs, or all that go on when they have none.
+type mine struct {
+	Title string
+	Rows  []jobRow
+}
+
+func (v *visit) home() error {
+	g, err := v.glance(v.ctx())
+	if err != nil {
+		return err
+	}
+	p := homePage{glance: g}
+	if p.Mine, err = v.mine(v.ctx(), v.by, v.anonymous); err != nil {
+		return err
+	}
+	v.page(http.StatusOK, "home", "farm", "Farm", p)
+	return nil
+}
+
+// maxHeat is how many workers the first screen shows one by one.
+const maxHeat = 1000
+
+func (s *site) glance(ctx context.Context) (*glance, error) {
+	st, err := s.Farm.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ws, err := s.Farm.Farmhands(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live, err := s.Farm.Jobs(ctx, farm.JobQuery{States: []farm.JobState{farm.JobWaiting, farm.JobRunning, farm.JobPaused, farm.JobFailed}, Limit: 50})
+	if err != nil {
+		return nil, err
+	}
+	g := &glance{Status: st}
+	for i, w := range ws {
+		if i == maxHeat {
+			g.Hidden = len(ws) - maxHeat
+			break
+		}
+		g.Heat = append(g.Heat, heatCell{w.ID, w.State, workerTitle(w)})
+	}
+	stuck := s.stuck(ctx, st, live)
+	g.Sentence, g.Tone = farmSentence(st, len(ws))
+	g.Idle = idleReason(st, stuck)
+	g.Recent = s.recent.pictures(ctx, s.Farm)
+	g.Needs = s.needs(ctx, st, ws, live, stuck)
+	g.Day, err = s.day(ctx)
+	return g, err
+}
+
+func workerTitle(w *farm.Worker) string {
+	text := w.Name + ": " + workerWord(w.State)
+	if len(w.Leases) > 0 {
+		text += fmt.Sprintf(", job %d", w.Leases[0].Job)
+	}
+	if w.Reason != "" {
+		text += ", " + w.Reason
+	}
+	return text
+}
+
+// workerWord is a worker's state in words of people.
+func workerWord(s farm.WorkerState) string {
+	if s == farm.WorkerAside {
+		return "set aside"
+	}
+	return string(s)
+}
+
+// farmSentence says in one sentence how the farm is.
+func farmSentence(st *farm.FarmStatus, workers int) (text, tone string) {
+	busy, idle := st.Workers[farm.WorkerRendering], st.Workers[farm.WorkerIdle]
+	switch {
+	case st.Maintenance:
+		return fmt.Sprintf("Maintenance: no new work is handed out, %s finish.", count(st.Running, "running task")), "bad"
+	case workers == 0:
+		return "The farm has no workers yet.", "bad"
+	case busy+idle == 0:
+		return fmt.Sprintf("None of the %s can work.", count(workers, "worker")), "bad"
+	case busy == 0 && st.Waiting == 0 && st.Running == 0:
+		return fmt.Sprintf("All quiet: %s ready, nothing waits.", are(idle, "worker")), "good"
+	case busy == 0 && st.Waiting > 0:
+		return fmt.Sprintf("%s waiting, %s idle.", countOf(st.Waiting, "task"), count(idle, "worker")), "bad"
+	}
+	text = count(busy, "worker") + " rendering"
+	if idle > 0 {
+		text += ", " + thousands(idle) + " idle"
+	}
+	if st.Waiting > 0 {
+		text += ", " + count(st.Waiting, "task") + " waiting"
+	}
+	return text + ".", "busy"
+}
+
+func are(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun + " is"
+	}
+	return thousands(n) + " " + noun + "s are"
+}
+
+func countOf(n int64, noun string) string {
+	s := count(n, noun)
+	if n == 1 {
+		return s + " is"
+	}
+	return s + " are"
+}
+
+// stuckJob is a job with tasks that no worker fits.
+type stuckJob struct {
+	job  *farm.Job
+	text string
+}
+
+// maxExplained is how many jobs are explained for one first screen.
+const maxExplained = 3
+
+// stuck finds jobs that wait although somebody is free, or that nobody fits.
+func (s *site) stuck(ctx context.Context, st *farm.FarmStatus, live []*farm.Job) []stuckJob {
+	if st.Maintenance || st.Waiting == 0 {
+		return nil
+	}
+	var out []stuckJob
+	asked := 0
+	for _, j := range live {
+		if j.State != farm.JobWaiting && j.State != farm.JobRunning || j.Counts().Waiting == 0 || asked == maxExplained {
+			continue
+		}
+		asked++
+		why, err := s.Farm.Why(ctx, j.ID)
+		if err != nil {
+			continue // it has just ended
+		}
+		for _, step := range why.Steps {
+			if step.State == farm.StepReady && step.Waiting > 0 && !slices.ContainsFunc(step.Classes, func(c farm.WorkerClass) bool { return c.Fits }) {
+				out = append(out, stuckJob{j, step.Text})
+				break
+			}
+		}
+	}
+	return out
+}
+
+// idleReason says why idle workers are idle while work waits.
+func idleReason(st *farm.FarmStatus, stuck []stuckJob) string {
+	idle := st.Workers[farm.WorkerIdle]
+	if idle == 0 || st.Waiting == 0 || len(stuck) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s idle although work waits: job %d, %s.", are(idle, "worker"), stuck[0].job.ID, stuck[0].text)
+}
+
+// needs lists what waits for a person, the worst first.
+func (s *site) needs(ctx context.Context, st *farm.FarmStatus, ws []*farm.Worker, live []*farm.Job, stuck []stuckJob) []need {
+	var out []need
+	add := func(bad bool, link, do, format string, args ...any) {
+		out = append(out, need{bad, fmt.Sprintf(format, args...), link, do})
+	}
+	for _, x := range stuck {
+		add(true, fmt.Sprintf("/ui/jobs/%d/why", x.job.ID), "See why", "Job %d %s cannot run: %s", x.job.ID, quoted(x.job.Spec.Name), x.text)
+	}
+	day := s.Farm.Now().Add(-24 * time.Hour)
+	for _, j := range live {
+		if c := j.Counts(); c.Failed > 0 && (j.State != farm.JobFailed || j.Finished.After(day)) {
+			add(true, fmt.Sprintf("/ui/jobs/%d?state=failed", j.ID), "See them", "%s of job %d %s failed", countOf0(c.Failed, "task"), j.ID, quoted(j.Spec.Name))
+		}
+	}
+	for _, w := range ws {
+		if w.State == farm.WorkerAside {
+			add(true, fmt.Sprintf("/ui/workers/%d", w.ID), "Look at it", "Worker %s was set aside: %s", w.Name, w.Reason)
+		}
+	}
+	for _, l := range st.Limits {
+		if l.Total >= 0 && l.InUse >= l.Total {
+			add(false, "/ui/settings", "Limits", "The limit %s is used up (%g of %g)", strings.TrimPrefix(l.Name, "amount."), l.InUse, l.Total)
+		}
+	}
+	if s.Usage != nil {
+		if u, err := s.Usage(ctx); err == nil {
+			if u.Limit > 0 && u.Bytes > u.Limit/10*9 {
+				add(true, "/ui/settings", "Storage", "The store of files is nearly full: %s of %s", size(u.Bytes), size(u.Limit))
+			} else if u.Free > 0 && u.Free < 5<<30 {
+				add(true, "/ui/settings", "Storage", "The disk of the farm is nearly full: %s are free", size(u.Free))
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b need) int { return cmp.Compare(flag(b.Bad), flag(a.Bad)) })
+	if len(out) > 12 {
+		out = append(out[:11], need{Text: fmt.Sprintf("and %d more", len(out)-11), Link: "/ui/jobs?state=failed", Do: "Failed jobs"})
+	}
+	return out
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func countOf0(n int64, noun string) string { return count(n, noun) }
+
+// quoted is a job's name in a sentence.
+func quoted(s string) string { return "“" + clip(s, 60) + "”" }
+
+// mine lists the viewer's jobs that go on or ended lately.
+func (s *site) mine(ctx context.Context, by farm.Principal, anonymous bool) (mine, error) {
+	m := mine{Title: "Your jobs"}
+	if !anonymous && !by.Is(farm.RoleSubmitter) {
+		return mine{}, nil
+	}
+	var js []*farm.Job
+	var err error
+	if !anonymous {
+		if js, err = s.Farm.Jobs(ctx, farm.JobQuery{Owner: by.Login, Limit: 8}); err != nil {
+			return m, err
+		}
+	}
+	if len(js) == 0 {
+		m.Title = "Jobs under way"
+		if js, err = s.Farm.Jobs(ctx, farm.JobQuery{States: []farm.JobState{farm.JobRunning, farm.JobWaiting}, Limit: 8}); err != nil {
+			return m, err
+		}
+	}
+	m.Rows, err = s.rows(ctx, js)
+	return m, err
+}
+
+// In is how many workers are in a state.
+func (g *glance) In(state string) int { return g.Status.Workers[farm.WorkerState(state)] }

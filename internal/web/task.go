@@ -1,0 +1,223 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+
+	"drover.farm/internal/blob"
+	"drover.farm/internal/blob/tus"
+	"drover.farm/internal/farm"
+)
+
+// taskPage is one task: its picture, its log, its attempts.
+type taskPage struct {
+	jobHead
+	Task       *farm.TaskView
+	Label      string
+	Shown      []outputView // of the task, or of the attempt that is looked at
+	Attempts   []attemptView
+	Attempt    int // the one whose log is shown, from 1; 0 for none
+	Log        *logPart
+	Following  bool // the log is still growing
+	Prev, Next string
+	First      string // the nearest failed task's page, "" for none
+}
+
+func (p taskPage) topics() string {
+	return fmt.Sprintf("task/%d/%d/%d", p.Task.Job, p.Task.Step, p.Task.Index)
+}
+
+// outputView is a file that a task put out.
+type outputView struct {
+	N       int
+	File    farm.File
+	Picture bool // a browser can be shown it
+	Range   bool // has light values: exposure counts
+	Src     string
+}
+
+type attemptView struct {
+	N int
+	farm.Attempt
+}
+
+// pictureKinds are the extensions of pictures that can be shown, with whether
+// they hold light values.
+var pictureKinds = map[string]bool{
+	".png": false, ".jpg": false, ".jpeg": false, ".bmp": false, ".tif": false, ".tiff": false, ".tga": false, ".exr": true, ".hdr": true, ".pic": true,
+}
+
+func outputsOf(k farm.TaskKey, fs []farm.File) []outputView {
+	var out []outputView
+	for i, f := range fs {
+		o := outputView{N: i, File: f}
+		o.Range, o.Picture = pictureKinds[strings.ToLower(path.Ext(f.Name))]
+		o.Src = fmt.Sprintf("%s/out/%d?v=%s", taskLink(k), i, clip0(f.SHA256, 12))
+		out = append(out, o)
+	}
+	return out
+}
+
+func clip0(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+// taskOf finds the task that the path names.
+func (v *visit) taskOf() (*farm.Job, *farm.TaskView, error) {
+	id, err := v.number("job")
+	if err != nil {
+		return nil, nil, err
+	}
+	step, err := v.number("step")
+	if err != nil {
+		return nil, nil, err
+	}
+	index, err := v.number("index")
+	if err != nil {
+		return nil, nil, err
+	}
+	j, err := v.Farm.Job(v.ctx(), id)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := v.Farm.TaskView(v.ctx(), farm.TaskKey{Job: id, Step: int(min(step, 1<<20)), Index: index})
+	return j, t, err
+}
+
+func (v *visit) task() error {
+	j, t, err := v.taskOf()
+	if err != nil {
+		return err
+	}
+	h, err := v.headOf(v.ctx(), j, "frames", v.by)
+	if err != nil {
+		return err
+	}
+	p := taskPage{jobHead: h, Task: t, Label: taskLabel(t.Index, t.Parameters), Shown: outputsOf(t.TaskKey, t.Outputs)}
+	for i, a := range t.Attempts {
+		p.Attempts = append(p.Attempts, attemptView{i + 1, a})
+	}
+	p.neighbours()
+	if p.Attempt, err = v.chosen(t); err != nil {
+		return err
+	}
+	if p.Attempt > 0 && !v.anonymous {
+		a := &t.Attempts[p.Attempt-1]
+		p.Following = a.Ended.IsZero()
+		if p.Log, err = v.excerpt(v.ctx(), a); err != nil {
+			return err
+		}
+	}
+	v.page(http.StatusOK, "task", "jobs", fmt.Sprintf("%s, %s", h.Spec.Name, p.Label), p)
+	return nil
+}
+
+// chosen is the attempt that the query names, by default the last.
+func (v *visit) chosen(t *farm.TaskView) (int, error) {
+	n := len(t.Attempts)
+	if s := v.r.URL.Query().Get("attempt"); s != "" {
+		i, err := parseNumber(s)
+		if err != nil || i < 1 || i > int64(n) {
+			return 0, farm.Errorf(farm.NotFound, "the task has no attempt %q; it has %d", clip(s, 20), n)
+		}
+		return int(i), nil
+	}
+	return n, nil
+}
+
+// neighbours links the task before and the one after.
+func (p *taskPage) neighbours() {
+	k := p.Task.TaskKey
+	if k.Index > 0 {
+		k.Index--
+		p.Prev = taskLink(k)
+		k.Index++
+	}
+	if k.Index+1 < p.Steps[k.Step].Tasks {
+		k.Index++
+		p.Next = taskLink(k)
+	}
+}
+
+// outputFile finds the output that the path names.
+func (v *visit) outputFile() (*farm.Job, *farm.File, blob.Hash, error) {
+	j, t, err := v.taskOf()
+	if err != nil {
+		return nil, nil, blob.Hash{}, err
+	}
+	n, err := v.number("n")
+	if err != nil {
+		return nil, nil, blob.Hash{}, err
+	}
+	if n >= int64(len(t.Outputs)) {
+		return nil, nil, blob.Hash{}, farm.Errorf(farm.NotFound, "the task has no output %d; it has %d", n, len(t.Outputs))
+	}
+	f := &t.Outputs[n]
+	h, err := blob.ParseHash(f.SHA256)
+	if err != nil {
+		return nil, nil, h, fmt.Errorf("output %d of a task: %w", n, err)
+	}
+	return j, f, h, nil
+}
+
+// download gives an output as a file, under its name.
+func (v *visit) download() error {
+	_, f, h, err := v.outputFile()
+	if err != nil {
+		return err
+	}
+	if err := tus.ServeBlob(v.w, v.r, v.Blobs, h, path.Base(f.Name)); err != nil {
+		v.Log.Error("a file cannot be served", "sha256", h.String(), "err", err)
+	}
+	return nil
+}
+
+// runningTaskPart is what of a task's page lives while it runs.
+type runningTaskPart struct {
+	State   farm.TaskState
+	Live    *farm.LeaseInfo
+	Worker  string
+	Text    string
+	Attempt int
+}
+
+func taskNow(t *farm.TaskView) runningTaskPart {
+	p := runningTaskPart{State: t.State, Live: t.Live, Attempt: len(t.Attempts)}
+	if n := len(t.Attempts); n > 0 {
+		a := &t.Attempts[n-1]
+		p.Worker, p.Text = a.Name, a.Error
+	}
+	return p
+}
+
+// Now is the live part of the page as it is at first.
+func (p taskPage) Now() runningTaskPart { return taskNow(p.Task) }
+
+// jobThumb answers with the thumbnail of a job's first finished picture.
+func (v *visit) jobThumb() error {
+	id, err := v.number("job")
+	if err != nil {
+		return err
+	}
+	ts, err := v.Farm.Tasks(v.ctx(), farm.TaskQuery{Job: id, Step: -1, States: []farm.TaskState{farm.TaskDone}, Limit: 20})
+	if err != nil {
+		return err
+	}
+	for _, t := range ts {
+		n := pictureOf(t)
+		if n < 0 {
+			continue
+		}
+		h, err := blob.ParseHash(t.Outputs[n].Thumb)
+		if err != nil {
+			return fmt.Errorf("the thumbnail of task %d: %w", t.Index, err)
+		}
+		return v.servePicture(h, "thumbnail.jpg", true)
+	}
+	return farm.Errorf(farm.NotFound, "job %d has no pictures yet", id)
+}
