@@ -20,6 +20,7 @@ type Serve struct {
 	Files        Files          `yaml:"files"`
 	HTTP         HTTP           `yaml:"http"`
 	Pictures     Pictures       `yaml:"pictures"`
+	Web          Web            `yaml:"web"`
 	Log          Log            `yaml:"log"`
 	Farm         farm.Settings  `yaml:"farm"`
 }
@@ -69,6 +70,13 @@ type Pictures struct {
 	Thumbnail int `yaml:"thumbnail" help:"The longer side of thumbnails in pixels."`
 }
 
+// Web is the settings of the page for people.
+type Web struct {
+	Session time.Duration `yaml:"session" help:"How long a login at the page lasts."`
+	Fresh   time.Duration `yaml:"fresh" help:"How often a part of an open page is made anew at most."`
+	MaxLive int           `yaml:"max_live" help:"How many open pages are kept fresh at once; more are shown, but do not move."`
+}
+
 // Log is how the program's own log is written.
 type Log struct {
 	Level  string `yaml:"level" help:"Which lines are logged: debug, info, warn or error."`
@@ -91,6 +99,7 @@ func DefaultServe() *Serve {
 			Ping: 15 * time.Second, LogPoll: time.Second, MaxHeld: 20_000, FailBurst: 20, FailEvery: 3 * time.Second, Grace: 30 * time.Second,
 		},
 		Pictures: Pictures{Thumbnail: 320},
+		Web:      Web{Session: 14 * 24 * time.Hour, Fresh: time.Second, MaxLive: 5000},
 		Log:      Log{Level: "info", Format: "auto"},
 		Cluster:  Cluster{Check: 300 * time.Millisecond, Hold: 10 * time.Second},
 		Farm:     farm.Defaults(),

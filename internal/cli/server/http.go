@@ -5,31 +5,58 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"drover.farm/internal/door/native"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/library"
+	"drover.farm/internal/lockout"
+	"drover.farm/internal/web"
 )
 
 // core is what the main listener serves without the doors beside the native one.
 func (s *Server) core(f *farm.Farm) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.Handle("/api/v1/", s.native(f))
+	fails := lockout.New(s.cfg.Settings.HTTP.FailBurst, s.cfg.Settings.HTTP.FailEvery)
+	mux.Handle("/api/v1/", s.native(f, fails))
 	mux.HandleFunc("GET /healthz", s.health(f))
 	mux.Handle("GET /metrics", s.metrics(f))
+	mux.Handle(web.Prefix, s.web(f, fails))
 	mux.HandleFunc("GET /{$}", s.front)
 	return mux
 }
 
-func (s *Server) native(f *farm.Farm) http.Handler {
+func (s *Server) native(f *farm.Farm, fails *lockout.Counter) http.Handler {
 	set := s.cfg.Settings
 	return native.New(native.Config{
 		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: library.New(f, s.blobs, s.log, library.Limits{}), Log: s.log, Version: s.cfg.Version,
 		UploadLimit: int64(set.Files.UploadLimit), UploadExpiry: set.Files.UploadKept,
 		BodyTime: set.HTTP.BodyTime, Idle: set.HTTP.TransferIdle, Ping: set.HTTP.Ping, Poll: set.HTTP.LogPoll, MaxHeld: set.HTTP.MaxHeld,
-		FailBurst: set.HTTP.FailBurst, FailEvery: set.HTTP.FailEvery,
+		Fails: fails,
 	})
+}
+
+// web makes the pages for people.
+func (s *Server) web(f *farm.Farm, fails *lockout.Counter) http.Handler {
+	set := s.cfg.Settings
+	return web.New(web.Config{
+		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Log: s.log, Version: s.cfg.Version, Fails: fails,
+		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, MaxLive: set.Web.MaxLive,
+	})
+}
+
+// usage says how full the store of files is; nil for a bucket, which does not
+// say what it holds.
+func (s *Server) usage() func(context.Context) (web.Usage, error) {
+	d, ok := s.blobs.(diskFiles)
+	if !ok {
+		return nil
+	}
+	return func(ctx context.Context) (web.Usage, error) {
+		u, err := d.Usage(ctx)
+		return web.Usage{Files: u.Blobs, Bytes: u.Bytes, Limit: u.Limit, Free: u.Free}, err
+	}
 }
 
 // health answers 200 when the farm can take work in and hand it out.
@@ -49,12 +76,20 @@ func (s *Server) health(f *farm.Farm) http.HandlerFunc {
 
 const front = `This is a Drover render farm.
 
+The page:         /ui/ in a browser
 Submit a scene:   drover submit SCENE.blend --frames 1-24 --wait --out DIR
 Lend a machine:   drover work --token-file FILE
 The API:          /api/v1/openapi.json
 `
 
-func (s *Server) front(w http.ResponseWriter, _ *http.Request) {
+// front sends browsers to the pages; programs and people at a terminal read what
+// this is.
+func (s *Server) front(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Vary", "Accept")
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Redirect(w, r, web.Prefix, http.StatusSeeOther)
+		return
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	io.WriteString(w, front)
 }
