@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"image"
 	"image/color"
 	"image/png"
@@ -274,8 +273,6 @@ func textOf(html string) string {
 	}
 	return clip(strings.Join(strings.Fields(out.String()), " "), 600)
 }
-
-func escaped(s string) string { return template.HTMLEscapeString(s) }
 
 const frames = `specificationVersion: jobtemplate-2023-09
 name: %q
