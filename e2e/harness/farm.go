@@ -19,29 +19,22 @@ type Farm struct {
 	Data string // its data folder
 	URL  string // the same after a restart
 
-	tb    testing.TB
-	args  []string
-	env   []string
-	ready string
-	log   *buffer
-	proc  *process
-	names int
+	tb     testing.TB
+	args   []string
+	env    []string
+	token  string // file of the administrator's token, when it is not in Data
+	ready  string
+	log    *buffer
+	proc   *process
+	names  int
+	logged int // how much was in log at the last start
 }
 
 // StartFarm starts a farm with an empty data folder and waits until it is
 // ready. More are flags of serve. The farm ends with the test.
 func StartFarm(tb testing.TB, more ...string) *Farm {
 	tb.Helper()
-	f := &Farm{Data: filepath.Join(tb.TempDir(), "farm"), tb: tb, args: more, log: &buffer{}}
-	f.ready = filepath.Join(tb.TempDir(), "ready")
-	tb.Cleanup(func() {
-		if f.proc != nil && f.proc.running() {
-			f.proc.kill()
-		}
-		if tb.Failed() {
-			tb.Logf("log of the farm:\n%s", f.log)
-		}
-	})
+	f := newFarm(tb, more...)
 	f.Start()
 	return f
 }
@@ -59,6 +52,7 @@ func (f *Farm) Start() {
 	}
 	os.Remove(f.ready)
 	args := append([]string{"serve", "--data", f.Data, "--listen", listen, "--ready-file", f.ready, "--log-format", "json", "--files-min-free", "0"}, f.args...)
+	f.logged = len(f.Log())
 	f.proc = start(f.tb, "farm", f.log, f.env, args...)
 	Until(f.tb, "the farm is ready", Patience, func() bool {
 		text, err := os.ReadFile(f.ready)
@@ -91,10 +85,21 @@ func (f *Farm) PID() int { return f.proc.cmd.Process.Pid }
 func (f *Farm) Log() string { return f.log.String() }
 
 // TokenFile is the file with the token of the account admin.
-func (f *Farm) TokenFile() string { return filepath.Join(f.Data, "admin.token") }
+func (f *Farm) TokenFile() string {
+	if f.token != "" {
+		return f.token
+	}
+	return filepath.Join(f.Data, "admin.token")
+}
 
 // Env is the environment by which commands find the farm and may do everything.
-func (f *Farm) Env() []string { return []string{"DROVER_SERVER=" + f.URL, "DROVER_DATA=" + f.Data} }
+func (f *Farm) Env() []string {
+	env := []string{"DROVER_SERVER=" + f.URL, "DROVER_DATA=" + f.Data}
+	if text, err := os.ReadFile(f.TokenFile()); err == nil {
+		env = append(env, "DROVER_TOKEN="+strings.TrimSpace(string(text)))
+	}
+	return env
+}
 
 // Drover runs a command as the farm's administrator.
 func (f *Farm) Drover(args ...string) Result { f.tb.Helper(); return Run(f.tb, f.Env(), args...) }

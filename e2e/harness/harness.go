@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"drover.farm/internal/store/pgtest"
 )
 
 // Patience is how long a process may take to become ready or to end.
@@ -30,6 +32,7 @@ var built struct {
 // Main runs a package's tests and removes the program that they built.
 func Main(m *testing.M) {
 	code := m.Run()
+	pgtest.Shutdown()
 	if built.path != "" && os.Getenv("DROVER_BIN") == "" {
 		os.RemoveAll(filepath.Dir(built.path))
 	}
