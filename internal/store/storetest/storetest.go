@@ -41,6 +41,7 @@ func Run(t *testing.T, open Factory) {
 		"readers at work": testReaders,
 		"builds":          testBuilds,
 		"ledger":          testLedger,
+		"moved":           testDump,
 		"notes":           testNotes,
 	} {
 		t.Run(name, func(t *testing.T) {
