@@ -12,9 +12,10 @@ type chunks struct {
 	size       int64
 	contiguous bool
 	// runs are set for contiguous pieces; before[i] counts the pieces before
-	// runs[i].
+	// runs[i], values[i] the integers.
 	runs   []run
 	before []int64
+	values []int64
 	n      int64
 }
 
@@ -29,9 +30,11 @@ func newChunks(r Range, size int64, contiguous bool) *chunks {
 		return c
 	}
 	c.runs = runsOf(r)
-	c.before = make([]int64, len(c.runs))
+	c.before, c.values = make([]int64, len(c.runs)), make([]int64, len(c.runs))
+	seen := int64(0)
 	for i, run := range c.runs {
-		c.before[i] = c.n
+		c.before[i], c.values[i] = c.n, seen
+		seen += run.count * run.length
 		c.n += run.count * pieces(run.length, c.size)
 	}
 	return c
@@ -62,13 +65,31 @@ func (c *chunks) at(i int64) string {
 		from, to := cut(c.r.Len(), c.n, i)
 		return c.r.Slice(from, to).String()
 	}
-	k := sort.Search(len(c.before), func(k int) bool { return c.before[k] > i }) - 1
-	run := c.runs[k]
-	i -= c.before[k]
-	count := pieces(run.length, c.size)
-	from, to := cut(run.length, count, i%count)
-	start := run.start + i/count*run.step
+	run, _, nth, from, to := c.piece(i)
+	start := run.start + nth*run.step
 	return stretch(start+from, start+to-1)
+}
+
+// piece finds the contiguous piece i: the integers from to to of the stretch nth
+// of a run, before which are values integers.
+func (c *chunks) piece(i int64) (r run, values, nth, from, to int64) {
+	k := sort.Search(len(c.before), func(k int) bool { return c.before[k] > i }) - 1
+	r = c.runs[k]
+	i -= c.before[k]
+	count := pieces(r.length, c.size)
+	from, to = cut(r.length, count, i%count)
+	return r, c.values[k], i / count, from, to
+}
+
+// bounds are the indices in the range of the first integer of piece i and of the
+// one after its last.
+func (c *chunks) bounds(i int64) (from, to int64) {
+	if !c.contiguous {
+		return cut(c.r.Len(), c.n, i)
+	}
+	r, values, nth, from, to := c.piece(i)
+	values += nth * r.length
+	return values + from, values + to
 }
 
 // stretch writes a CONTIGUOUS chunk, which has both ends even when they are equal.

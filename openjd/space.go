@@ -17,6 +17,8 @@ type Space struct {
 	chunking Chunking
 	pieces   *chunks
 	rows     int64
+	// plan is set when chunks are sized by one.
+	plan []planned
 }
 
 // spaceParam is a parameter with its values: ints of a range or a list, or texts.
@@ -128,6 +130,9 @@ func (s *Space) At(i int64) (TaskParameters, error) {
 	if s == nil {
 		return nil, nil
 	}
+	if s.plan != nil {
+		return s.atPlanned(i), nil
+	}
 	out := s.blank()
 	s.fill(s.root, i, out, s.counts)
 	return out, nil
@@ -185,7 +190,7 @@ func (s *Space) WithChunkSize(n int) *Space {
 		return s
 	}
 	t := *s
-	t.chunking.DefaultTaskCount = max(n, 1)
+	t.plan, t.chunking.DefaultTaskCount = nil, max(n, 1)
 	if t.count() != nil {
 		// More chunks than can be counted: keep the size that could be.
 		return s

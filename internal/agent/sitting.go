@@ -87,7 +87,18 @@ func (w *work) task(l *api.Lease) (*openjd.Step, openjd.TaskParameters, error) {
 	if step.Name != l.StepName {
 		return nil, nil, workerFault(fmt.Errorf("the farm calls step %d %s, the template %s", l.Step, quote(l.StepName), quote(step.Name)))
 	}
-	params, err := step.Space.At(l.Index)
+	space := step.Space
+	if len(l.Chunks) > 0 {
+		plan := make([]openjd.Resize, len(l.Chunks))
+		for i, c := range l.Chunks {
+			plan[i] = openjd.Resize(c)
+		}
+		var err error
+		if space, err = space.WithPlan(plan); err != nil {
+			return nil, nil, workerFault(fmt.Errorf("step %s: %w", quote(step.Name), err))
+		}
+	}
+	params, err := space.At(l.Index)
 	if err != nil {
 		return nil, nil, workerFault(fmt.Errorf("step %s: %w", quote(step.Name), err))
 	}

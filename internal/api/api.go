@@ -322,6 +322,13 @@ type TaskParameter struct {
 	Value string `json:"value"`
 }
 
+// ChunkSize says that the chunks with an index of From and above have at most
+// Size values.
+type ChunkSize struct {
+	From int64 `json:"from"`
+	Size int   `json:"size"`
+}
+
 // Lease is the right to one attempt.
 type Lease struct {
 	ID         int64           `json:"id"`
@@ -331,6 +338,7 @@ type Lease struct {
 	Index      int64           `json:"index"`
 	Attempt    int             `json:"attempt"`
 	Parameters []TaskParameter `json:"parameters"`
+	Chunks     []ChunkSize     `json:"chunks,omitempty"` // how the step is cut, when its chunks aim at a run time
 	Deadline   time.Time       `json:"deadline"`
 	Period     float64         `json:"period"` // seconds that a renewal lasts
 }

@@ -72,8 +72,9 @@ type Lease struct {
 	Attempt  int // counted from 1
 	Deadline time.Time
 	Period   time.Duration
-	Job      *Job   // as it was when leased, without Steps; not to be changed
-	Step     string // name of the step
+	Job      *Job    // as it was when leased, without Steps; not to be changed
+	Step     string  // name of the step
+	Chunks   *Chunks // how the step is cut, when its chunks aim at a run time
 	Started  time.Time
 	Done     int64 // tasks of the step that were done by then
 	// Parameters are the task's, by the step's parameter space.
@@ -452,7 +453,7 @@ func (st *state) grant(c *claim, l *lease) {
 func (st *state) lent(l *lease) *Lease {
 	return &Lease{
 		ID: l.id, Task: l.task.TaskKey, Worker: l.worker.ID, Attempt: len(l.task.Attempts), Started: l.started, Done: l.step.Done,
-		Deadline: l.deadline, Period: st.period(l.worker), Job: l.step.job.snapshot(), Step: l.step.Name,
+		Deadline: l.deadline, Period: st.period(l.worker), Job: l.step.job.snapshot(), Step: l.step.Name, Chunks: l.step.Chunks,
 	}
 }
 
@@ -473,7 +474,11 @@ func (f *Farm) finishLease(c *claim) (*Lease, error) {
 		}})
 	}
 	for _, one := range append([]*Lease{l}, l.More...) {
-		p, err := built.Steps[one.Task.Step].Space.At(one.Task.Index)
+		space, err := (&Step{Index: one.Task.Step, Chunks: one.Chunks}).Space(built)
+		var p openjd.TaskParameters
+		if err == nil {
+			p, err = space.At(one.Task.Index)
+		}
 		if err != nil {
 			return nil, Errorf(Internal, "job %d step %s task %d: %v", one.Job.ID, one.Step, one.Task.Index, err)
 		}

@@ -254,6 +254,7 @@ func (st *state) succeed(s *step, t *Task, a *Attempt, r *Result) {
 		s.Fastest = a.Seconds
 	}
 	s.peak = max(s.peak, a.Memory)
+	st.resize(s, t.Index, a.Seconds)
 	st.pay(s, a)
 	st.changedTask(t)
 	st.changedStep(s)

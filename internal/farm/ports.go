@@ -93,7 +93,8 @@ type Batch struct {
 	Epoch       int64
 	NewJobs     []*Job  // with steps
 	Jobs        []*Job  // all but ID, Spec, Owner and Steps is written
-	Steps       []*Step // all but Name, Tasks, DependsOn, Needs, Order is written
+	Steps       []*Step // all but Name, Tasks, DependsOn, Needs, Order, Chunks is written
+	Resized     []*Step // Tasks and Chunks are written
 	Tasks       []*Task
 	Workers     []*Worker
 	Users       []*User
@@ -118,7 +119,7 @@ type Batch struct {
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
-	return len(b.NewJobs)+len(b.Jobs)+len(b.Steps)+len(b.Tasks)+len(b.Workers)+len(b.Users)+len(b.Tokens)+len(b.Limits)+
+	return len(b.NewJobs)+len(b.Jobs)+len(b.Steps)+len(b.Resized)+len(b.Tasks)+len(b.Workers)+len(b.Users)+len(b.Tokens)+len(b.Limits)+
 		len(b.Values)+len(b.Events)+len(b.Builds)+len(b.Packs)+len(b.Entries)+len(b.Notes)+len(b.DropNotes)+len(b.DropBuilds)+len(b.DropPacks)+len(b.DropJobs)+len(b.DropUsers)+len(b.DropTokens)+len(b.DropLimits)+len(b.DropWorkers) == 0 && b.TrimEvents == 0
 }
 

@@ -155,6 +155,9 @@ func (f *Farm) steps(spec *Spec, built *openjd.Job) ([]Step, error) {
 		}
 		total += n
 		rows[i] = Step{Index: i, Name: s.Name, Tasks: n, Order: spec.Order, State: StepBlocked, Needs: needs(spec, s.Host)}
+		if rows[i].Chunks = chunks(s.Space); rows[i].Chunks != nil {
+			rows[i].Order = OrderLinear // later chunks have no number yet
+		}
 		for _, d := range s.DependsOn {
 			rows[i].DependsOn = append(rows[i].DependsOn, names[d])
 		}

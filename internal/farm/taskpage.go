@@ -186,7 +186,11 @@ func (f *Farm) decorate(ctx context.Context, j *Job, views []TaskView) error {
 	}
 	for i := range views {
 		v := &views[i]
-		if v.Parameters, err = built.Steps[v.Step].Space.At(v.Index); err != nil {
+		space, err := j.Steps[v.Step].Space(built)
+		if err == nil {
+			v.Parameters, err = space.At(v.Index)
+		}
+		if err != nil {
 			return Errorf(Internal, "job %d step %s task %d: %v", j.ID, v.StepName, v.Index, err)
 		}
 		for k := range live {

@@ -187,6 +187,7 @@ type Step struct {
 	DependsOn []int // indices of steps of the same job
 	Needs     *sched.Needs
 	Order     Order
+	Chunks    *Chunks // how its tasks are cut, when they are chunks of a run time; else nil
 
 	State    StepState
 	Next     int64

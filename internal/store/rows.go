@@ -119,17 +119,18 @@ func JoinSpec(s *farm.Spec, head, body string) error {
 	return nil
 }
 
-// StepSpec is what never changes of a step, but its number of tasks.
+// StepSpec is what seldom changes of a step, but its number of tasks.
 type StepSpec struct {
 	Name      string       `json:"name"`
 	DependsOn []int        `json:"depends_on,omitempty"`
 	Needs     *sched.Needs `json:"needs,omitempty"`
 	Order     farm.Order   `json:"order,omitempty"`
+	Chunks    *farm.Chunks `json:"chunks,omitempty"`
 }
 
 // StepSpecOf is the column of a step's spec.
 func StepSpecOf(s *farm.Step) (string, error) {
-	return JSON(StepSpec{s.Name, s.DependsOn, s.Needs, s.Order})
+	return JSON(StepSpec{s.Name, s.DependsOn, s.Needs, s.Order, s.Chunks})
 }
 
 // SetStepSpec is the inverse of StepSpecOf.
@@ -138,7 +139,7 @@ func SetStepSpec(s *farm.Step, text string) error {
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		return err
 	}
-	s.Name, s.DependsOn, s.Needs, s.Order = v.Name, v.DependsOn, v.Needs, v.Order
+	s.Name, s.DependsOn, s.Needs, s.Order, s.Chunks = v.Name, v.DependsOn, v.Needs, v.Order, v.Chunks
 	return nil
 }
 

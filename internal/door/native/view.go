@@ -162,8 +162,15 @@ func leaseView(l *farm.Lease) *api.Lease {
 	if l == nil {
 		return nil
 	}
+	var sizes []api.ChunkSize
+	if l.Chunks != nil {
+		for _, r := range l.Chunks.Plan {
+			sizes = append(sizes, api.ChunkSize(r))
+		}
+	}
 	return &api.Lease{
-		ID: l.ID, Job: l.Task.Job, Step: l.Task.Step, StepName: l.Step, Index: l.Task.Index, Attempt: l.Attempt,
+		Chunks: sizes,
+		ID:     l.ID, Job: l.Task.Job, Step: l.Task.Step, StepName: l.Step, Index: l.Task.Index, Attempt: l.Attempt,
 		Parameters: parametersView(l.Parameters), Deadline: l.Deadline.Round(0).UTC(), Period: l.Period.Seconds(),
 	}
 }

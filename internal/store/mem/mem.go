@@ -105,9 +105,17 @@ func (s *Store) write(b *farm.Batch) {
 		c := *j
 		c.Steps = slices.Clone(j.Steps)
 		next, old := *st, j.Steps[st.Index]
-		next.Name, next.Tasks, next.DependsOn, next.Needs, next.Order = old.Name, old.Tasks, old.DependsOn, old.Needs, old.Order
+		next.Name, next.Tasks, next.DependsOn, next.Needs, next.Order, next.Chunks = old.Name, old.Tasks, old.DependsOn, old.Needs, old.Order, old.Chunks
 		c.Steps[st.Index] = next
 		s.jobs[st.Job] = &c
+	}
+	for _, st := range b.Resized {
+		if j := s.jobs[st.Job]; j != nil && st.Index < len(j.Steps) {
+			c := *j
+			c.Steps = slices.Clone(j.Steps)
+			c.Steps[st.Index].Tasks, c.Steps[st.Index].Chunks = st.Tasks, st.Chunks
+			s.jobs[st.Job] = &c
+		}
 	}
 	for _, t := range b.Tasks {
 		s.putTask(t)

@@ -33,6 +33,9 @@ func (s *Store) Commit(ctx context.Context, b *farm.Batch) error {
 	t := &tx{}
 	t.jobs(b)
 	t.steps(b.Steps)
+	for _, s := range b.Resized {
+		t.Queue("UPDATE steps SET spec = $3, tasks = $4 WHERE job = $1 AND idx = $2", s.Job, s.Index, t.col(store.StepSpecOf(s)), s.Tasks)
+	}
 	t.tasks(b.Tasks)
 	t.others(b)
 	left := t.purge(s.purge, b)

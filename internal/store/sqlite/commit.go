@@ -167,6 +167,9 @@ func (t *tx) jobs(b *farm.Batch) {
 	for _, s := range b.Steps {
 		t.exec(sqlStep, s.State, s.Next, s.Retrying, s.Running, s.Done, s.Failed, s.Canceled, s.Seconds, s.Slowest, s.Fastest, s.Job, s.Index)
 	}
+	for _, s := range b.Resized {
+		t.exec("UPDATE steps SET spec = ?, tasks = ? WHERE job = ? AND idx = ?", t.col(store.StepSpecOf(s)), s.Tasks, s.Job, s.Index)
+	}
 }
 
 func (t *tx) tasks(tasks []*farm.Task) {

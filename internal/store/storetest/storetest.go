@@ -15,6 +15,7 @@ import (
 
 	"drover.farm/internal/farm"
 	"drover.farm/internal/sched"
+	"drover.farm/openjd"
 )
 
 // Factory opens a store. Called with the same dir again, after Close, it opens
@@ -143,7 +144,8 @@ func sample(id int64) *farm.Job {
 		Steps: []farm.Step{
 			{Job: id, Index: 0, Name: "Render", Tasks: 10, Order: farm.OrderPreview, State: farm.StepReady, Next: 6, Retrying: 1, Running: 2, Done: 2, Failed: 1, Seconds: 12.5, Slowest: 9, Fastest: 3.5,
 				Needs: &sched.Needs{Amounts: []sched.Amount{{Name: "amount.worker.vcpu", Min: 4, Max: 8}}, Attributes: []sched.Attribute{{Name: "attr.x", AnyOf: []string{"a"}, AllOf: []string{"b"}}}, Doors: []string{"native"}, Tags: []string{"fast"}}},
-			{Job: id, Index: 1, Name: "Film", Tasks: 1, DependsOn: []int{0}, State: farm.StepBlocked, Canceled: 0},
+			{Job: id, Index: 1, Name: "Film", Tasks: 1, DependsOn: []int{0}, State: farm.StepBlocked, Canceled: 0,
+				Chunks: &farm.Chunks{Target: 60, Plan: []openjd.Resize{{From: 0, Size: 4}}}},
 		},
 	}
 }
@@ -190,7 +192,7 @@ func testUpdates(t *testing.T, open Factory) {
 	next := sample(1000)
 	next.Priority, next.State, next.Paused, next.Canceled, next.Reason, next.Build = 1, farm.JobCanceled, false, true, "no more", "5.0"
 	next.Started, next.Finished = time.Time{}, epochTime.Add(time.Hour)
-	next.Steps[1] = farm.Step{Job: 1000, Index: 1, Name: "Film", Tasks: 1, DependsOn: []int{0}, State: farm.StepCanceled, Next: 1, Retrying: 2, Running: 3, Done: 4, Failed: 5, Canceled: 6, Seconds: 7, Slowest: 8, Fastest: 9}
+	next.Steps[1] = farm.Step{Job: 1000, Index: 1, Name: "Film", Tasks: 1, DependsOn: []int{0}, Chunks: next.Steps[1].Chunks, State: farm.StepCanceled, Next: 1, Retrying: 2, Running: 3, Done: 4, Failed: 5, Canceled: 6, Seconds: 7, Slowest: 8, Fastest: 9}
 	b.commit(&farm.Batch{Jobs: []*farm.Job{next}, Steps: []*farm.Step{&next.Steps[1]}})
 	b.same("the changed job", must[*farm.Job](t)(b.s.Job(t.Context(), 1000)), next)
 	// What an update must not touch: name, owner, spec, and a step's own spec.
@@ -201,6 +203,9 @@ func testUpdates(t *testing.T, open Factory) {
 	b.commit(&farm.Batch{Jobs: []*farm.Job{&twisted}, Steps: []*farm.Step{&step}})
 	next.Steps[0].Next = 7
 	b.same("the job after a twisted update", must[*farm.Job](t)(b.s.Job(t.Context(), 1000)), next)
+	next.Steps[1].Tasks, next.Steps[1].Chunks = 5, &farm.Chunks{Target: 60, Plan: []openjd.Resize{{From: 0, Size: 4}, {From: 2, Size: 1}}}
+	b.commit(&farm.Batch{Steps: []*farm.Step{&next.Steps[1]}, Resized: []*farm.Step{&next.Steps[1]}})
+	b.same("the job with chunks resized", must[*farm.Job](t)(b.s.Job(t.Context(), 1000)), next)
 }
 
 func testTasks(t *testing.T, open Factory) {
