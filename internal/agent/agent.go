@@ -17,26 +17,29 @@ import (
 
 // agent is a running worker.
 type agent struct {
-	cfg     Config
-	set     Settings
-	log     *slog.Logger
-	dir     *folder
-	cache   *cache
-	machine api.Machine
-	env     []string
+	cfg    Config
+	set    Settings
+	log    *slog.Logger
+	dir    *folder
+	cache  *cache
+	builds *builds
+	env    []string
 	// fail ends the worker for good.
 	fail context.CancelCauseFunc
 	// draining is closed when no more tasks are to be taken.
 	draining <-chan struct{}
 	// poke asks for a pulse before its time.
 	poke chan struct{}
+	// tell asks for the farm to be told what this machine has.
+	tell chan struct{}
 	away atomic.Bool
 
-	mu     sync.Mutex
-	id     int64 // as the farm knows the worker
-	leases map[int64]*lease
-	period time.Duration // of leases, as the farm said last
-	works  []*work       // of jobs, the one used last at the end
+	mu      sync.Mutex
+	machine api.Machine
+	id      int64 // as the farm knows the worker
+	leases  map[int64]*lease
+	period  time.Duration // of leases, as the farm said last
+	works   []*work       // of jobs, the one used last at the end
 	// join makes one registration of several that are wanted at once.
 	join sync.Mutex
 }
@@ -57,12 +60,16 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer dir.close()
 	a := &agent{
-		cfg: cfg, set: cfg.Settings, log: cfg.Log, dir: dir, poke: make(chan struct{}, 1),
+		cfg: cfg, set: cfg.Settings, log: cfg.Log, dir: dir, poke: make(chan struct{}, 1), tell: make(chan struct{}, 1),
 		leases: make(map[int64]*lease),
 	}
 	if a.cache, err = openCache(dir.cache(), a.set.CacheSize, a.download, a.log); err != nil {
 		return err
 	}
+	if a.builds, err = openBuilds(dir.builds(), a.set.BuildsSize, a.download, a.log); err != nil {
+		return err
+	}
+	a.builds.changed = a.changed
 	giveWay(a.set.Nice)
 	cfg.Data = dir.dir
 	a.machine = describe(ctx, &cfg)
@@ -87,6 +94,7 @@ func (a *agent) run(told context.Context) error {
 	pulsing, stopPulses := context.WithCancel(context.WithoutCancel(ctx))
 	var pulses, slots sync.WaitGroup
 	pulses.Go(func() { a.pulses(pulsing) })
+	pulses.Go(func() { a.tellNews(pulsing) })
 	for n := range a.cfg.Slots {
 		slots.Go(func() { newSlot(a, n).work(ctx, taking) })
 	}
@@ -150,7 +158,7 @@ func (a *agent) register(ctx context.Context, old int64) error {
 		return nil
 	}
 	r := api.Registration{
-		Key: a.dir.key, Name: a.cfg.Name, Machine: a.machine, Slots: a.cfg.Slots, Rules: a.cfg.Rules, Holds: a.holds(),
+		Key: a.dir.key, Name: a.cfg.Name, Machine: a.current(), Slots: a.cfg.Slots, Rules: a.cfg.Rules, Holds: a.holds(),
 	}
 	var w *api.Worker
 	err := a.persist(ctx, "register", func(ctx context.Context) (err error) {

@@ -37,6 +37,8 @@ type Config struct {
 	Attributes map[string][]string
 	// Detect finds the renderers of this machine; none when nil.
 	Detect func(ctx context.Context) []api.Renderer
+	// Changed tells that Detect would find others now; never when nil.
+	Changed <-chan struct{}
 	// Drain, when closed, lets the worker take no more tasks, finish those that
 	// run within Settings.Grace, and leave. Nil: never.
 	Drain <-chan struct{}
@@ -68,6 +70,7 @@ type Settings struct {
 	Transfers     int           `yaml:"transfers" help:"How many files are moved at once for a task."`
 	MaxOutputs    int           `yaml:"max_outputs" help:"How many files a task may put out."`
 	CacheSize     int64         `yaml:"cache_size" help:"How many bytes of input files are kept for later tasks."`
+	BuildsSize    int64         `yaml:"builds_size" help:"How many bytes of renderers from the farm's library are kept unpacked; what was used longest ago goes first."`
 	Nice          int           `yaml:"nice" help:"How much processes of tasks give way to others: 1 to 19, or below 0 for not at all."`
 }
 
@@ -93,6 +96,7 @@ func Defaults() Settings {
 		Transfers:     4,
 		MaxOutputs:    10_000,
 		CacheSize:     50 << 30,
+		BuildsSize:    50 << 30,
 		Nice:          10,
 	}
 }
@@ -119,6 +123,7 @@ func (s Settings) withDefaults() Settings {
 	pick(&s.Transfers, d.Transfers)
 	pick(&s.MaxOutputs, d.MaxOutputs)
 	pick(&s.CacheSize, d.CacheSize)
+	pick(&s.BuildsSize, d.BuildsSize)
 	pick(&s.Nice, d.Nice)
 	return s
 }

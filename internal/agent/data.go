@@ -26,6 +26,7 @@ type folder struct {
 
 // The parts of a data folder.
 func (f *folder) cache() string    { return filepath.Join(f.dir, "cache") }
+func (f *folder) builds() string   { return filepath.Join(f.dir, "renderers") }
 func (f *folder) sessions() string { return filepath.Join(f.dir, "sessions") }
 func (f *folder) stage() string    { return filepath.Join(f.dir, "files") }
 func (f *folder) spool() string    { return filepath.Join(f.dir, "spool") }
@@ -89,7 +90,7 @@ func (f *folder) prepare(executable string, log *slog.Logger) error {
 			return err
 		}
 	}
-	for _, dir := range []string{f.cache(), f.sessions(), f.stage(), f.spool(), f.bin()} {
+	for _, dir := range []string{f.cache(), f.builds(), f.sessions(), f.stage(), f.spool(), f.bin()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}

@@ -58,15 +58,27 @@ func rendererVariable(product string) string {
 
 // sessionEnv adds what the job is to be rendered with: the program of the build
 // that the farm has pinned the job to (DROVER_BLENDER), and how many threads it
-// may use (DROVER_BLENDER_THREADS) when tasks share the machine.
-func (a *agent) sessionEnv(w *api.Work) []string {
-	env := slices.Clip(a.env)
+// may use (DROVER_BLENDER_THREADS) when tasks share the machine. A build of the
+// library, which lies in root, is on PATH as well, and DROVER_BLENDER_ROOT names
+// its folder.
+func (a *agent) sessionEnv(w *api.Work, root string) []string {
+	env := slices.Clone(a.env)
 	name := rendererVariable(w.Renderer)
 	if name == "" {
 		return env
 	}
-	for _, r := range a.machine.Renderers {
-		if r.Product == w.Renderer && r.Version == w.Build && r.Path != "" {
+	if root != "" {
+		program := filepath.Join(root, filepath.FromSlash(w.Fetch.Program))
+		env = append(env, name+"="+program, name+"_ROOT="+root)
+		for i, e := range env {
+			if path, ok := strings.CutPrefix(e, "PATH="); ok {
+				own, rest, _ := strings.Cut(path, string(filepath.ListSeparator))
+				env[i] = "PATH=" + strings.Join([]string{own, filepath.Dir(program), rest}, string(filepath.ListSeparator))
+			}
+		}
+	}
+	for _, r := range a.renderers() {
+		if root == "" && r.Product == w.Renderer && r.Version == w.Build && r.Path != "" {
 			env = append(env, name+"="+r.Path)
 			break
 		}

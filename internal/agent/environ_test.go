@@ -49,7 +49,7 @@ func TestSessionEnv(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := &agent{machine: machine, env: c.env, cfg: Config{Slots: c.slots, Rules: api.Rules{LeaveFree: c.free}}}
-			if diff := cmp.Diff(c.want, a.sessionEnv(&c.work)); diff != "" {
+			if diff := cmp.Diff(c.want, a.sessionEnv(&c.work, "")); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -23,11 +23,14 @@ import (
 // probeTime bounds each program that is asked about the machine.
 const probeTime = 10 * time.Second
 
+// anyProduct in Machine.Fetches: builds of all renderers are fetched.
+const anyProduct = "any"
+
 // describe finds out what this machine is. What cannot be found out is left out.
 func describe(ctx context.Context, c *Config) api.Machine {
 	m := api.Machine{
 		OS: osFamily(runtime.GOOS), Arch: cpuArch(runtime.GOARCH), Cores: runtime.NumCPU(),
-		Version: c.Version, Amounts: c.Amounts, Attributes: c.Attributes,
+		Version: c.Version, Amounts: c.Amounts, Attributes: c.Attributes, Fetches: []string{anyProduct},
 	}
 	var err error
 	if m.Hostname, err = os.Hostname(); err != nil || m.Hostname == "" {

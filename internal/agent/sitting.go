@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 
 	"drover.farm/internal/api"
+	"drover.farm/internal/archive"
 	"drover.farm/openjd"
 	"drover.farm/openjd/session"
 )
@@ -26,7 +28,7 @@ const maxWorks = 16
 func (a *agent) work(ctx context.Context, l *lease) (*work, error) {
 	a.mu.Lock()
 	for i, w := range a.works {
-		if w.Job == l.Job {
+		if w.Job == l.Job && w.Build == l.Build {
 			a.works = append(slices.Delete(a.works, i, i+1), w)
 			a.mu.Unlock()
 			return w, nil
@@ -121,6 +123,9 @@ type sitting struct {
 	// step whose environments are entered, nil before the first.
 	step *openjd.Step
 	base *baseline
+	// build is the hash of the renderer that the session uses, "" for none of
+	// the library's.
+	build string
 	// log of the task at work; what is printed without one is nobody's.
 	log atomic.Pointer[taskLog]
 }
@@ -141,12 +146,17 @@ func (a *agent) sit(ctx context.Context, w *work, l *lease, log *taskLog) (*sitt
 	}
 	t := &sitting{a: a, work: w, stage: stage}
 	t.log.Store(log)
+	root, err := t.bringBuild(ctx, l)
+	if err != nil {
+		stage.close()
+		return nil, err
+	}
 	t.s, err = session.New(session.Config{
-		Dir: a.dir.sessions(), Job: w.built, Rules: stage.rules(), Env: a.sessionEnv(&w.Work), Log: t.line,
+		Dir: a.dir.sessions(), Job: w.built, Rules: stage.rules(), Env: a.sessionEnv(&w.Work, root), Log: t.line,
 		MaxNotify: a.set.Stop, Logger: a.log,
 	})
 	if err != nil {
-		stage.close()
+		t.letGo()
 		return nil, localFault(err)
 	}
 	for _, env := range w.built.Environments {
@@ -261,5 +271,35 @@ func (t *sitting) close(ctx context.Context) {
 		}
 	})
 	t.log.Store(nil)
+	t.letGo()
+}
+
+// bringBuild fetches the renderer that the job needs if the machine has none, and
+// returns the folder that it is in, "" for none.
+func (t *sitting) bringBuild(ctx context.Context, l *lease) (string, error) {
+	b := t.work.Fetch
+	if b == nil {
+		return "", nil
+	}
+	l.set(func() { l.message = fmt.Sprintf("fetching %s %s", b.Product, b.Version) })
+	t.a.news()
+	dir, err := t.a.builds.acquire(ctx, b)
+	if err == nil {
+		t.build = b.SHA256
+		return filepath.Join(dir, filepath.FromSlash(b.Root)), nil
+	}
+	err = fmt.Errorf("get %s %s: %w", b.Product, b.Version, err)
+	var refused *archive.Refusal
+	if errors.As(err, &refused) {
+		return "", jobFault(err)
+	}
+	return "", workerFault(err)
+}
+
+// letGo gives back what the session held.
+func (t *sitting) letGo() {
+	if t.build != "" {
+		t.a.builds.release(t.build)
+	}
 	t.stage.close()
 }

@@ -218,7 +218,7 @@ func (s *slot) noteGap(l *lease, r session.Result) {
 
 // sitDown makes the slot's session one of the job that can go on.
 func (s *slot) sitDown(ctx context.Context, w *work, d *delivery) error {
-	if s.sit != nil && s.sit.work.Job == w.Job && !s.sit.s.Ended() {
+	if s.sit != nil && s.sit.work.Job == w.Job && s.sit.work.Build == w.Build && !s.sit.s.Ended() {
 		s.sit.log.Store(d.log)
 		return nil
 	}

@@ -70,6 +70,7 @@ type Submission struct {
 	Doors        []string          `json:"doors,omitempty"`
 	Tags         []string          `json:"tags,omitempty"`
 	Order        string            `json:"order,omitempty"` // linear, preview
+	Build        string            `json:"build,omitempty"` // version of the renderer to be used; the newest by default
 }
 
 // Environment is an OpenJD environment template that jobs of the farm run in.
@@ -234,6 +235,8 @@ type Machine struct {
 	Disk       int64               `json:"disk,omitempty"`
 	GPUs       []GPU               `json:"gpus,omitempty"`
 	Renderers  []Renderer          `json:"renderers,omitempty"`
+	Fetches    []string            `json:"fetches,omitempty"` // products of which it fetches builds from the library; any
+	Held       []string            `json:"held,omitempty"`    // SHA-256 of the builds that it has fetched
 	Version    string              `json:"version,omitempty"`
 	Amounts    map[string]float64  `json:"amounts,omitempty"`
 	Attributes map[string][]string `json:"attributes,omitempty"`
@@ -255,6 +258,7 @@ type Registration struct {
 	Slots   int     `json:"slots"`
 	Rules   Rules   `json:"rules,omitzero"`
 	Holds   []int64 `json:"holds,omitempty"` // leases it still works on
+	News    bool    `json:"news,omitempty"`  // it goes on, and only describes itself anew: it keeps all leases
 }
 
 // Worker is a worker as shown.
@@ -340,7 +344,8 @@ type Lease struct {
 	Parameters []TaskParameter `json:"parameters"`
 	Chunks     []ChunkSize     `json:"chunks,omitempty"` // how the step is cut, when its chunks aim at a run time
 	Deadline   time.Time       `json:"deadline"`
-	Period     float64         `json:"period"` // seconds that a renewal lasts
+	Period     float64         `json:"period"`          // seconds that a renewal lasts
+	Build      string          `json:"build,omitempty"` // version of the renderer that the job is pinned to
 }
 
 // Work is the answer of GET /api/v1/leases/{id}/work?worker=ID: what a worker
@@ -351,7 +356,8 @@ type Work struct {
 	Name         string            `json:"name"`
 	Owner        string            `json:"owner"`
 	Renderer     string            `json:"renderer,omitempty"`
-	Build        string            `json:"build,omitempty"`
+	Build        string            `json:"build,omitempty"` // version of the renderer
+	Fetch        *Build            `json:"fetch,omitempty"` // of it in the library, when the worker's machine has none
 	Template     string            `json:"template"`
 	Parameters   map[string]string `json:"parameters"`
 	Environments []string          `json:"environments,omitempty"`
@@ -578,7 +584,10 @@ type Build struct {
 	Root     string     `json:"root,omitempty"`    // folder in the archive that holds it all
 	Program  string     `json:"program,omitempty"` // path of the program below Root
 	Added    *time.Time `json:"added,omitempty"`
-	By       string     `json:"by,omitempty"` // login
+	By       string     `json:"by,omitempty"`     // login
+	Trial    int        `json:"trial,omitempty"`  // how many workers may have it at first; 0: all
+	Trying   []int64    `json:"trying,omitempty"` // these workers
+	Proved   []int64    `json:"proved,omitempty"` // those of them that have done a task with it
 }
 
 // NewBuild is the body of POST /api/v1/builds: an archive that was uploaded, and
@@ -596,8 +605,9 @@ type NewBuild struct {
 
 // BuildPatch is the body of PATCH /api/v1/builds/{id}.
 type BuildPatch struct {
-	State  string `json:"state"`
+	State  string `json:"state,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	Trial  *int   `json:"trial,omitempty"` // how many workers try it before all have it; 0 ends a trial
 }
 
 // BuildList is the answer of GET /api/v1/builds.

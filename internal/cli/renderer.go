@@ -20,8 +20,9 @@ type rendererCmd struct {
 	Add    rendererAddCmd    `cmd:"" help:"Put a build of a renderer into the farm's library, for all workers."`
 	Ls     rendererLsCmd     `cmd:"" help:"List the builds in the library and the renderers that workers have."`
 	Show   rendererShowCmd   `cmd:"" help:"Show a build."`
-	Use    rendererUseCmd    `cmd:"" help:"Make a build usable that was set aside or retired."`
-	Aside  rendererAsideCmd  `cmd:"" help:"Set a build aside: it does not work, and no task gets it."`
+	Try    rendererTryCmd    `cmd:"" help:"Let some workers try a build; when each has done a task with it, all have it."`
+	Use    rendererUseCmd    `cmd:"" help:"Let all workers use a build that was set aside, retired or on trial."`
+	Aside  rendererAsideCmd  `cmd:"" help:"Set a build aside (roll back): no task gets it, jobs without frames begin with the version before."`
 	Retire rendererRetireCmd `cmd:"" help:"Keep a build for the jobs that began with it and give it to no new ones."`
 	Rm     rendererRmCmd     `cmd:"" help:"Remove builds that no job needs."`
 }
@@ -119,8 +120,16 @@ func (c *rendererShowCmd) Run(a *App) error {
 
 func printBuild(w io.Writer, b *api.Build, now time.Time) {
 	pairs(w, "id", itoa(b.ID), "product", b.Product, "version", b.Version, "revision", b.Revision, "system", b.OS+" "+b.Arch,
-		"state", b.State, "note", b.Reason, "program", strings.TrimPrefix(b.Root+"/"+b.Program, "/"), "file", b.Origin, "size", size(b.Size),
+		"state", b.State, "note", cmp.Or(b.Reason, trial(b)), "program", strings.TrimPrefix(b.Root+"/"+b.Program, "/"), "file", b.Origin, "size", size(b.Size),
 		"sha256", b.SHA256, "md5", b.MD5, "added", when(b.Added, now), "by", b.By)
+}
+
+// trial says how far a build on trial is.
+func trial(b *api.Build) string {
+	if b.Trial == 0 {
+		return ""
+	}
+	return fmt.Sprintf("on trial: %d of %s have done a task with it", len(b.Proved), count(int64(b.Trial), "worker"))
 }
 
 // change changes a build and shows it.
@@ -138,7 +147,21 @@ func (c *oneBuild) change(a *App, p api.BuildPatch) error {
 
 type rendererUseCmd struct{ oneBuild }
 
-func (c *rendererUseCmd) Run(a *App) error { return c.change(a, api.BuildPatch{State: "usable"}) }
+func (c *rendererUseCmd) Run(a *App) error {
+	return c.change(a, api.BuildPatch{State: "usable", Trial: new(int)})
+}
+
+type rendererTryCmd struct {
+	oneBuild
+	Workers int `default:"1" placeholder:"N" help:"How many workers try it. Default: 1."`
+}
+
+func (c *rendererTryCmd) Run(a *App) error {
+	if c.Workers < 1 {
+		return usagef("--workers is %d; at least one tries a build", c.Workers)
+	}
+	return c.change(a, api.BuildPatch{Trial: &c.Workers})
+}
 
 type rendererAsideCmd struct {
 	oneBuild
@@ -230,14 +253,15 @@ func (c *rendererLsCmd) find(a *App, farm *client.Client) ([]foundRenderer, erro
 	var out []foundRenderer
 	for _, b := range bs.Builds {
 		out = append(out, foundRenderer{ID: b.ID, Product: b.Product, Version: b.Version, Hash: b.Revision, OS: b.OS, Arch: b.Arch,
-			State: b.State, Reason: b.Reason, Name: b.Origin, SHA256: b.SHA256, Size: b.Size, Workers: []int64{}})
+			State: b.State, Reason: cmp.Or(b.Reason, trial(&b)), Name: b.Origin, SHA256: b.SHA256, Size: b.Size, Workers: []int64{}})
 	}
-	installed, err := c.installed(a, farm)
+	installed, err := c.installed(a, farm, out)
 	return append(out, installed...), err
 }
 
-// installed lists what workers have found on their machines.
-func (c *rendererLsCmd) installed(a *App, farm *client.Client) ([]foundRenderer, error) {
+// installed lists what workers have found on their machines, and notes who holds
+// which build of the library.
+func (c *rendererLsCmd) installed(a *App, farm *client.Client, library []foundRenderer) ([]foundRenderer, error) {
 	l, err := farm.Workers(a.ctx)
 	if err != nil {
 		return nil, err
@@ -247,6 +271,11 @@ func (c *rendererLsCmd) installed(a *App, farm *client.Client) ([]foundRenderer,
 		x := &l.Workers[i]
 		if x.Machine == nil {
 			continue
+		}
+		for j := range library {
+			if slices.Contains(x.Machine.Held, library[j].SHA256) {
+				library[j].Workers = append(library[j].Workers, x.ID)
+			}
 		}
 		for _, r := range x.Machine.Renderers {
 			if c.Product != "" && r.Product != c.Product {

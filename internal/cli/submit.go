@@ -27,6 +27,8 @@ type submitCmd struct {
 	Paused   bool     `help:"Hand nothing out until \"drover job resume\"."`
 	Wait     bool     `help:"Wait until the job has ended; exit 1 unless it is done."`
 	Out      string   `placeholder:"DIR" help:"Wait, then write the job's files to this folder."`
+	Build    string   `placeholder:"VERSION" help:"Version of the renderer. By default the newest that is usable when the job begins."`
+	Renderer string   `placeholder:"NAME" help:"For a template: the renderer of the library that its tasks need."`
 	Strict   bool     `help:"Refuse a scene or bundle of which files are missing."`
 
 	sceneFlags
@@ -133,7 +135,10 @@ func (c *submitCmd) prepare(a *App, farm *client.Client) (*ready, error) {
 		return nil, err
 	}
 	job.Owner, job.Priority, job.Paused = c.Owner, &c.Priority, c.Paused
-	job.Doors, job.Tags, job.Order = c.Doors, c.Tag, c.Order
+	job.Doors, job.Tags, job.Order, job.Build = c.Doors, c.Tag, c.Order, c.Build
+	if c.Renderer != "" {
+		job.Renderer = c.Renderer
+	}
 	for _, n := range job.files.notes {
 		a.say("%s", n)
 	}

@@ -36,6 +36,12 @@ type Build struct {
 	Layout   Layout     `json:"layout,omitzero"`
 	Added    time.Time  `json:"added"`
 	By       string     `json:"by,omitempty"`
+
+	// A build on trial goes to the first Trial workers that fit; 0: to all.
+	Trial        int     `json:"trial,omitempty"`
+	TrialWorkers []int64 `json:"trial_workers,omitempty"` // who they are
+	Proved       []int64 `json:"proved,omitempty"`        // those that have done a task with it
+	Failures     int     `json:"failures,omitempty"`      // of tasks while on trial
 }
 
 // Layout says where things are in a build once it is unpacked.
@@ -129,6 +135,7 @@ func (f *Farm) PublishBuild(ctx context.Context, by Principal, b Build) (*Build,
 		st.lastBuild++
 		b.ID, b.State, b.Reason, b.Added, b.By = st.lastBuild, BuildUsable, "", st.now, by.Login
 		st.putBuild(&b)
+		st.equipAll()
 		st.emit(Event{Type: "build.added", Text: b.String()})
 		out, fresh = b, true
 		return nil
@@ -142,7 +149,6 @@ func (f *Farm) PublishBuild(ctx context.Context, by Principal, b Build) (*Build,
 func (st *state) putBuild(b *Build) {
 	st.builds[b.ID] = b
 	st.dirty.rest.Builds = append(slices.DeleteFunc(st.dirty.rest.Builds, func(o *Build) bool { return o.ID == b.ID }), b)
-	st.queue.Touch()
 }
 
 func (st *state) setBuild(old *Build, s BuildState, reason string) *Build {
@@ -152,11 +158,17 @@ func (st *state) setBuild(old *Build, s BuildState, reason string) *Build {
 	b := *old
 	b.State, b.Reason = s, reason
 	st.putBuild(&b)
+	st.equipAll()
+	if s == BuildAside {
+		st.unpin(&b)
+	}
 	st.emit(Event{Type: "build.state", State: string(s), Text: b.String()})
 	return &b
 }
 
-// SetBuildState makes a build usable, sets it aside with a reason, or retires it.
+// SetBuildState makes a build usable, sets it aside with a reason, or retires
+// it. Jobs that are pinned to the version of a build that is set aside begin
+// with another, unless they have frames of it already: those wait.
 func (f *Farm) SetBuildState(ctx context.Context, by Principal, id int64, s BuildState, reason string) (*Build, error) {
 	if !by.Is(RoleOperator) {
 		return nil, Errorf(Forbidden, "renderer builds take the role operator")
@@ -206,6 +218,7 @@ func (f *Farm) RemoveBuild(ctx context.Context, by Principal, id int64) error {
 		st.dirty.rest.Builds = slices.DeleteFunc(st.dirty.rest.Builds, func(o *Build) bool { return o.ID == id })
 		st.dirty.rest.DropBuilds = append(st.dirty.rest.DropBuilds, id)
 		st.dropPacks(func(p *Pack) bool { return p.Build == id })
+		st.equipAll()
 		st.emit(Event{Type: "build.removed", Text: b.String()})
 		return nil
 	})

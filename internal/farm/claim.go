@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"drover.farm/internal/sched"
 	"drover.farm/openjd"
 )
 
@@ -375,12 +374,15 @@ func (st *state) take(s *step, w *worker, req ClaimRequest) *lease {
 func (st *state) start(s *step, t *Task, w *worker, req ClaimRequest) *lease {
 	st.lastLease++
 	l := &lease{id: st.lastLease, worker: w, step: s, task: t, key: req.Key, started: st.now, deadline: st.now.Add(st.period(w))}
-	t.Attempts = append(t.Attempts, Attempt{Lease: l.id, Worker: w.ID, Name: w.Name, Door: w.Door, Started: st.now, Build: w.build(s.job.Spec.Renderer)})
+	t.Attempts = append(t.Attempts, Attempt{Lease: l.id, Worker: w.ID, Name: w.Name, Door: w.Door, Started: st.now})
 	st.hold(l)
 	if req.Warm != s.Job {
 		w.warmFrom = st.now
 	}
 	st.begin(s, w)
+	if s.job.Build != "" {
+		t.Attempts[len(t.Attempts)-1].Build = s.job.Spec.Renderer + " " + s.job.Build
+	}
 	st.changedTask(t)
 	st.changedStep(s)
 	st.emitTask(s, t.Index, "task.started")
@@ -399,47 +401,11 @@ func (st *state) begin(s *step, w *worker) {
 	if j.State == JobWaiting {
 		st.setState(j, JobRunning)
 	}
-	if v := w.version(j.Spec.Renderer); v != "" && j.Build == "" {
-		j.Build = v
-		st.changed(j)
-		for _, o := range j.steps {
-			o.Needs = pinned(o.Needs, j.Spec.Renderer, v)
-			st.changedStep(o)
-			if o != s || o.Untouched()+int64(len(o.retry)) > 0 {
-				st.replace(o)
-			}
+	if j.Build == "" && j.Spec.Renderer != "" {
+		if v := w.version(j.Spec.Renderer, s.asked); v != "" {
+			st.pin(j, v)
 		}
 	}
-}
-
-// pinned is n with the renderer's version fixed.
-func pinned(n *sched.Needs, product, version string) *sched.Needs {
-	var c sched.Needs
-	if n != nil {
-		c = *n
-	}
-	name := RendererAttribute(product)
-	c.Attributes = slices.DeleteFunc(slices.Clone(c.Attributes), func(a sched.Attribute) bool { return a.Name == name })
-	c.Attributes = append(c.Attributes, sched.Attribute{Name: name, AnyOf: []string{version}})
-	return &c
-}
-
-// version is the newest version of the product that the worker has.
-func (w *worker) version(product string) string {
-	best := ""
-	for _, r := range w.Machine.Renderers {
-		if r.Product == product && (best == "" || compareVersions(r.Version, best) > 0) {
-			best = r.Version
-		}
-	}
-	return best
-}
-
-func (w *worker) build(product string) string {
-	if v := w.version(product); v != "" {
-		return product + " " + v
-	}
-	return ""
 }
 
 // grant answers a claim with a lease.

@@ -207,6 +207,7 @@ func (st *state) end(l *lease, e ending) {
 	}
 	st.fill(a, e)
 	st.judge(w, s, e)
+	st.tryOut(w, s.job, e)
 	st.changedTask(t)
 	if s.job.State.Ended() {
 		st.visited = append(st.visited, s.job)

@@ -14,6 +14,7 @@ type Settings struct {
 	AsideJobs        int           `yaml:"aside_jobs" help:"A worker on which this many different jobs failed in a row is set aside."`
 	AsideFaults      int           `yaml:"aside_faults" help:"A worker that failed this often in a row by its own fault is set aside."`
 	AvoidAfter       int           `yaml:"avoid_after" help:"After this many failures of a job in a row on a worker, other workers take the job's tasks."`
+	TrialFailures    int           `yaml:"trial_failures" help:"A renderer build with which this many tasks failed while it was on trial is set aside."`
 	Straggler        float64       `yaml:"straggler" help:"A last task that runs this many times longer than its step's tasks usually do is given to a second, idle worker; negative: never."`
 	StragglerMin     time.Duration `yaml:"straggler_min" help:"A task that has not run this long is no straggler."`
 	Allowance        float64       `yaml:"allowance" help:"Points that a new account starts with; a point is a minute of rendering on an average machine."`
@@ -36,6 +37,7 @@ func Defaults() Settings {
 		AsideJobs:     3,
 		AsideFaults:   5,
 		AvoidAfter:    3,
+		TrialFailures: 3,
 		Straggler:     2,
 		StragglerMin:  10 * time.Second,
 		MaxTasks:      10_000_000,
@@ -57,6 +59,7 @@ func (s Settings) withDefaults() Settings {
 	pick(&s.AsideJobs, d.AsideJobs)
 	pick(&s.AsideFaults, d.AsideFaults)
 	pick(&s.AvoidAfter, d.AvoidAfter)
+	pick(&s.TrialFailures, d.TrialFailures)
 	pick(&s.Straggler, d.Straggler)
 	pick(&s.StragglerMin, d.StragglerMin)
 	pick(&s.MaxTasks, d.MaxTasks)

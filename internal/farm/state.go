@@ -85,6 +85,7 @@ type step struct {
 	cost    float64            // of the frames finished since the farm started, in seconds of an average machine
 	costN   int64              // how many these are
 	peak    int64              // most memory that one of them took
+	asked   *sched.Needs       // Needs before the job was pinned to a version
 }
 
 // retry is what hand-out needs to know of a task that waits again.
@@ -103,6 +104,7 @@ type worker struct {
 	stop     []int64   // leases to stop that it was not told of yet
 	beat     *beat     // its heartbeat that waits for news
 	waits    int       // claims of it that wait
+	offers   []offer   // of the library
 	sent     int       // leases whose outputs are on their way
 }
 
@@ -200,7 +202,7 @@ func (st *state) adopt(row *Worker) *worker {
 	w := &worker{Worker: row, leases: make(map[int64]*lease), seen: st.now}
 	st.workers[w.ID] = w
 	st.byKey[w.Door+"\x00"+w.User+"\x00"+w.Key] = w
-	w.describe()
+	st.equip(w)
 	return w
 }
 
@@ -214,6 +216,7 @@ func (st *state) admit(row *Job) *job {
 	not := st.f.notDoors(&row.Spec)
 	for _, s := range j.steps {
 		s.Needs = without(s.Needs, not)
+		s.asked = s.Needs
 	}
 	if j.Build != "" {
 		for _, s := range j.steps {
@@ -315,10 +318,7 @@ func (w *worker) describe() {
 		"attr.worker.tag":       w.Tags,
 		"attr.worker.hostname":  {m.Hostname},
 	}
-	for _, r := range m.Renderers {
-		name := RendererAttribute(r.Product)
-		attrs[name] = append(attrs[name], r.Version)
-	}
+	w.renderers(attrs)
 	for k, v := range m.Attributes {
 		attrs[k] = v
 	}

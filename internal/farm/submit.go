@@ -21,6 +21,7 @@ type Submission struct {
 	Owner    string // on whose behalf; empty: By. Only operators may name another.
 	Priority int    // 0..100
 	Paused   bool   // wait for "resume"
+	Build    string // version of the renderer that the job is pinned to; empty: the newest at its first lease
 	Spec     Spec
 	Notes    []Note // of a door, kept with the job: their Job is set to it
 }
@@ -106,6 +107,9 @@ func (f *Farm) prepare(ctx context.Context, s *Submission) (*Job, error) {
 	if j.Steps, err = f.steps(&j.Spec, built); err != nil {
 		return nil, err
 	}
+	if err := j.fix(s.Build); err != nil {
+		return nil, err
+	}
 	if f.blobs != nil {
 		for _, file := range j.Spec.Files {
 			size, err := f.blobs.Size(ctx, file.SHA256)
@@ -120,6 +124,21 @@ func (f *Farm) prepare(ctx context.Context, s *Submission) (*Job, error) {
 		}
 	}
 	return j, nil
+}
+
+// fix pins a job that is being submitted.
+func (j *Job) fix(version string) error {
+	switch {
+	case version == "":
+		return nil
+	case j.Spec.Renderer == "":
+		return Errorf(Invalid, "the job names no renderer whose version %s could be", quote(version))
+	}
+	j.Build = version
+	for i := range j.Steps {
+		j.Steps[i].Needs = pinned(j.Steps[i].Needs, j.Spec.Renderer, version)
+	}
+	return validLabel("renderer's version", version)
 }
 
 // Instantiate makes the OpenJD job of a stored job. It costs about as much as

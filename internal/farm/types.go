@@ -276,6 +276,8 @@ type Machine struct {
 	Disk      int64      `json:"disk,omitempty"`
 	GPUs      []GPU      `json:"gpus,omitempty"`
 	Renderers []Renderer `json:"renderers,omitempty"`
+	Fetches   []string   `json:"fetches,omitempty"` // products of which it fetches builds from the library; "any" for all
+	Held      []string   `json:"held,omitempty"`    // SHA-256 of the builds that it has fetched
 	Version   string     `json:"version,omitempty"` // of the worker's own program
 	// Amounts and Attributes are further OpenJD capabilities, by full name.
 	Amounts    map[string]float64  `json:"amounts,omitempty"`

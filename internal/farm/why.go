@@ -212,8 +212,10 @@ func changeFor(rs []sched.Reason) string {
 	case "owner", "job":
 		return "the worker's own rules would have to change"
 	case "amount", "attribute":
-		if strings.HasPrefix(r.Name, RendererAttribute("")) {
-			return fmt.Sprintf("install %s %s on the worker", strings.TrimPrefix(r.Name, RendererAttribute("")), strings.TrimPrefix(r.Want, "present"))
+		for _, prefix := range []string{RendererAttribute(""), BuildAttribute("")} {
+			if product, ok := strings.CutPrefix(r.Name, prefix); ok {
+				return fmt.Sprintf("install %s on the worker, or put it into the library for the worker's system (\"drover renderer add\")", strings.TrimSpace(product+" "+strings.TrimPrefix(r.Want, "present")))
+			}
 		}
 		return "a worker that has it, or a job that asks for less"
 	case "limit":

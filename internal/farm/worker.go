@@ -63,7 +63,7 @@ func (f *Farm) Register(ctx context.Context, r Registration) (*Worker, error) {
 		}
 		w.Name, w.Machine, w.Slots, w.Rules, w.Lease, w.Silence = r.Name, r.Machine, r.Slots, r.Rules, r.Lease, r.Silence
 		st.alive(w)
-		w.describe()
+		st.equip(w)
 		w.Seen = st.now
 		st.changedWorker(w)
 		st.queue.Touch()
@@ -288,7 +288,7 @@ func (f *Farm) ChangeWorker(ctx context.Context, by Principal, id int64, c Worke
 		if c.Rules != nil {
 			w.Rules = *c.Rules
 		}
-		w.describe()
+		st.equip(w)
 		st.queue.Touch()
 		st.changedWorker(w)
 		out = st.show(w)

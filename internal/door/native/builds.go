@@ -52,7 +52,16 @@ func (d *door) patchBuild(ctx context.Context, c *call, in api.BuildPatch) (api.
 	if err != nil {
 		return api.Build{}, err
 	}
-	b, err := d.Farm.SetBuildState(ctx, c.by, id, farm.BuildState(in.State), in.Reason)
+	var b *farm.Build
+	if in.State == "" && in.Trial == nil {
+		return api.Build{}, farm.Errorf(farm.Invalid, "there is nothing to change: one of the fields state and trial is needed")
+	}
+	if in.State != "" {
+		b, err = d.Farm.SetBuildState(ctx, c.by, id, farm.BuildState(in.State), in.Reason)
+	}
+	if err == nil && in.Trial != nil {
+		b, err = d.Farm.TryBuild(ctx, c.by, id, *in.Trial)
+	}
 	if err != nil {
 		return api.Build{}, err
 	}
@@ -71,5 +80,6 @@ func buildView(b *farm.Build) api.Build {
 	return api.Build{
 		ID: b.ID, Product: b.Product, Version: b.Version, Revision: b.Revision, OS: b.OS, Arch: b.Arch, SHA256: b.SHA256, MD5: b.MD5, Size: b.Size,
 		Origin: b.Origin, State: string(b.State), Reason: b.Reason, Root: b.Layout.Root, Program: b.Layout.Program, Added: moment(b.Added), By: b.By,
+		Trial: b.Trial, Trying: b.TrialWorkers, Proved: b.Proved,
 	}
 }

@@ -13,7 +13,7 @@ import (
 // Who may read a blob: accounts with the role submitter (so operators and
 // admins) may read any, for they see all jobs; an account that only lends
 // machines may read the input files of the jobs of which one of its workers
-// holds a lease, and the outputs of the steps that this lease's step depends
+// holds a lease, the renderer that it must fetch for them, and the outputs of the steps that this lease's step depends
 // on. What GET /leases/{id}/work and /inputs have told it is remembered here,
 // so that a download needs no search; what is not remembered, say after a
 // restart, is looked up.
@@ -107,6 +107,9 @@ func (d *door) seek(ctx context.Context, login string, leases []farm.LeaseInfo, 
 			continue
 		} else if err != nil {
 			return false, fmt.Errorf("look for the right to read a file: %w", err)
+		}
+		if b, err := d.Farm.BuildFor(ctx, l.Worker, l.Job); err == nil && b != nil && d.entitled(login, []farm.File{{SHA256: b.SHA256}}, h) {
+			return true, nil
 		}
 		if d.entitled(login, j.Spec.Files, h) {
 			return true, nil

@@ -21,7 +21,7 @@ const (
 )
 
 func (d *door) submit(ctx context.Context, c *call, in api.Submission) (api.Job, error) {
-	s := farm.Submission{By: c.by, Owner: in.Owner, Priority: farm.DefaultPriority, Paused: in.Paused, Spec: farm.Spec{
+	s := farm.Submission{By: c.by, Owner: in.Owner, Priority: farm.DefaultPriority, Paused: in.Paused, Build: in.Build, Spec: farm.Spec{
 		Name: in.Name, Template: in.Template, Parameters: in.Parameters, Environments: in.Environments, Renderer: in.Renderer,
 		Doors: in.Doors, Tags: in.Tags, Order: farm.Order(in.Order),
 	}}

@@ -61,6 +61,14 @@ func (d *door) work(ctx context.Context, c *call) (*api.Work, error) {
 		Job: j.ID, Name: j.Spec.Name, Owner: j.Owner, Renderer: j.Spec.Renderer, Build: j.Build, Template: j.Spec.Template,
 		Parameters: j.Spec.Parameters, Environments: j.Spec.Environments, Files: filesView(j.Spec.Files), Roots: rootsView(j.Spec.Roots),
 	}
+	switch b, err := d.Farm.BuildFor(ctx, l.Worker, l.Job); {
+	case err == nil && b != nil:
+		d.grants.add(c.by.Login, []farm.File{{SHA256: b.SHA256}})
+		fetch := buildView(b)
+		v.Fetch = &fetch
+	case err != nil && farm.CodeOf(err) != farm.NotFound:
+		return nil, err
+	}
 	if v.Parameters == nil {
 		v.Parameters = map[string]string{}
 	}

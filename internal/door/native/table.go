@@ -116,7 +116,8 @@ func (d *door) buildRoutes() []route {
 		{method: post, path: "/builds", access: operator, summary: "Add a build of a renderer to the library", holds: true, handler: take(200, d.addBuild),
 			help: "The archive is uploaded before. What it is, which version and for which system is read from its content; what the body says of it overrules that. A build that is there already is answered as it is."},
 		{method: get, path: "/builds/{build}", access: anybody, summary: "Show a build of a renderer", handler: give(200, d.build)},
-		{method: pat, path: "/builds/{build}", access: operator, summary: "Make a build usable, set it aside or retire it", handler: take(200, d.patchBuild)},
+		{method: pat, path: "/builds/{build}", access: operator, summary: "Make a build usable, set it aside, retire it or try it", handler: take(200, d.patchBuild),
+			help: "On trial only some workers have it, until each has done a task with it; when too many tasks fail it is set aside. Setting aside is the way back: jobs without frames begin with the version before."},
 		{method: del, path: "/builds/{build}", access: operator, summary: "Remove a build that no job needs", handler: give(204, d.removeBuild)},
 	}
 }

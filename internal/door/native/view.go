@@ -147,7 +147,7 @@ func workerView(w *farm.Worker) *api.Worker {
 func machineView(m *farm.Machine) *api.Machine {
 	v := &api.Machine{
 		Hostname: m.Hostname, OS: m.OS, Arch: m.Arch, CPU: m.CPU, Cores: m.Cores, Memory: m.Memory, Disk: m.Disk,
-		Version: m.Version, Amounts: m.Amounts, Attributes: m.Attributes,
+		Version: m.Version, Amounts: m.Amounts, Attributes: m.Attributes, Fetches: m.Fetches, Held: m.Held,
 	}
 	for _, g := range m.GPUs {
 		v.GPUs = append(v.GPUs, api.GPU(g))
@@ -171,7 +171,7 @@ func leaseView(l *farm.Lease) *api.Lease {
 	return &api.Lease{
 		Chunks: sizes,
 		ID:     l.ID, Job: l.Task.Job, Step: l.Task.Step, StepName: l.Step, Index: l.Task.Index, Attempt: l.Attempt,
-		Parameters: parametersView(l.Parameters), Deadline: l.Deadline.Round(0).UTC(), Period: l.Period.Seconds(),
+		Parameters: parametersView(l.Parameters), Deadline: l.Deadline.Round(0).UTC(), Period: l.Period.Seconds(), Build: l.Job.Build,
 	}
 }
 

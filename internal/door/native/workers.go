@@ -20,10 +20,10 @@ func (d *door) register(ctx context.Context, c *call, in api.Registration) (*api
 	}
 	m := &in.Machine
 	r := farm.Registration{
-		By: c.by, Key: in.Key, Name: in.Name, Door: doorName, Slots: in.Slots, Rules: farm.Rules(in.Rules), Holds: in.Holds,
+		By: c.by, Key: in.Key, Name: in.Name, Door: doorName, Slots: in.Slots, Rules: farm.Rules(in.Rules), Holds: in.Holds, News: in.News,
 		Machine: farm.Machine{
 			Hostname: m.Hostname, OS: m.OS, Arch: m.Arch, CPU: m.CPU, Cores: m.Cores, Memory: m.Memory, Disk: m.Disk,
-			Version: m.Version, Amounts: m.Amounts, Attributes: m.Attributes,
+			Version: m.Version, Amounts: m.Amounts, Attributes: m.Attributes, Fetches: m.Fetches, Held: m.Held,
 		},
 	}
 	for _, g := range m.GPUs {

@@ -1,0 +1,191 @@
+package farm_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"drover.farm/internal/farm"
+)
+
+// fetcher is a machine that fetches builds.
+func fetcher(r *farm.Registration) { r.Machine.Fetches = []string{farm.Any} }
+
+func renders(s *farm.Submission) { s.Spec.Renderer = "blender" }
+
+// publish adds builds and returns their numbers.
+func publish(b *bundle, versions ...string) (ids []int64) {
+	b.t.Helper()
+	for _, v := range versions {
+		x, _, err := b.f.PublishBuild(b.t.Context(), admin, blender(v))
+		b.check(err)
+		ids = append(ids, x.ID)
+	}
+	return ids
+}
+
+// nothing makes sure that there is no task for the worker.
+func (b *bundle) nothing(w *farm.Worker) {
+	b.t.Helper()
+	if l := b.claim(w); l != nil {
+		b.t.Errorf("worker %s got a task of job %d with %q", w.Name, l.Task.Job, l.Job.Build)
+	}
+}
+
+func TestWorkersCountAsAbleToFetch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		j := b.submit(bob, template("1-3"), renders)
+		w, alone := b.worker("w", fetcher), b.worker("alone")
+		b.nothing(w)
+		ids := publish(b, "3.4.1", "4.10.0", "4.2.1")
+		b.nothing(alone)
+		l := b.mustClaim(w)
+		if l.Job.Build != "4.10.0" {
+			t.Errorf("the job begins with %q, want the newest, 4.10.0", l.Job.Build)
+		}
+		got, err := b.f.BuildFor(t.Context(), w.ID, j.ID)
+		b.check(err)
+		if got == nil || got.ID != ids[1] {
+			t.Errorf("to fetch: %+v", got)
+		}
+		b.check(b.f.RemoveBuild(t.Context(), admin, ids[0]))
+		if err := b.f.RemoveBuild(t.Context(), admin, ids[1]); farm.CodeOf(err) != farm.Conflict {
+			t.Errorf("a build in use is removed: %v", err)
+		}
+		installed := b.worker("installed", func(r *farm.Registration) {
+			r.Machine.Renderers = []farm.Renderer{{Product: "blender", Version: "4.10.0"}}
+		})
+		b.mustClaim(installed)
+		if got, err = b.f.BuildFor(t.Context(), installed.ID, j.ID); got != nil || err != nil {
+			t.Errorf("who has it is to fetch %+v, %v", got, err)
+		}
+	})
+}
+
+func TestBuildsOfOtherSystemsDoNotCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		b.submit(bob, template("1-3"), renders)
+		w := b.worker("w", fetcher)
+		foreign := blender("4.2.1")
+		foreign.OS = "windows"
+		_, _, err := b.f.PublishBuild(t.Context(), admin, foreign)
+		b.check(err)
+		b.nothing(w)
+		everywhere := blender("4.2.1")
+		everywhere.OS, everywhere.Arch = farm.Any, farm.Any
+		_, _, err = b.f.PublishBuild(t.Context(), admin, everywhere)
+		b.check(err)
+		b.mustClaim(w)
+	})
+}
+
+func TestRetiredBuildsServeTheirJobsOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		b.submit(bob, template("1-3"), renders)
+		w, other := b.worker("w", fetcher), b.worker("other", fetcher)
+		ids := publish(b, "4.2.1")
+		b.mustClaim(w)
+		b.check(errOf(b.f.RetireBuild(t.Context(), admin, ids[0])))
+		b.mustClaim(other)
+		third := b.worker("third", fetcher)
+		b.submit(bob, template("1"), renders, func(s *farm.Submission) { s.Priority = 90 })
+		if l := b.mustClaim(third); l.Task.Job != 1000 {
+			t.Errorf("a new job began with a retired build")
+		}
+	})
+}
+
+func TestAsideFreesWhatHasNoFrames(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		publish(b, "3.4.1")
+		bad := publish(b, "4.2.1")[0]
+		b.submit(bob, template("1-3"), renders)
+		w := b.worker("w", fetcher)
+		l := b.mustClaim(w)
+		b.fail(l, farm.CauseJob)
+		b.check(errOf(b.f.SetBuildState(t.Context(), admin, bad, farm.BuildAside, "crashes")))
+		other := b.worker("other", fetcher)
+		l = b.mustClaim(other)
+		if l.Job.Build != "3.4.1" {
+			t.Errorf("after the roll-back the job is rendered with %q, want 3.4.1", l.Job.Build)
+		}
+		b.complete(l)
+		b.check(errOf(b.f.SetBuildState(t.Context(), admin, 1, farm.BuildAside, "")))
+		b.check(errOf(b.f.SetBuildState(t.Context(), admin, bad, farm.BuildUsable, "")))
+		b.nothing(other)
+	})
+}
+
+func TestAJobMayBePinnedWhenSubmitted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		b.submit(bob, template("1-3"), renders, func(s *farm.Submission) { s.Build = "3.4.1" })
+		publish(b, "4.2.1")
+		w := b.worker("w", fetcher)
+		b.nothing(w)
+		publish(b, "3.4.1")
+		b.restart()
+		if l := b.mustClaim(w); l.Job.Build != "3.4.1" {
+			t.Errorf("rendered with %q", l.Job.Build)
+		}
+		_, err := b.f.Submit(t.Context(), farm.Submission{By: bob, Build: "1", Spec: farm.Spec{Template: template("1")}})
+		if farm.CodeOf(err) != farm.Invalid {
+			t.Errorf("a version of no renderer: %v", err)
+		}
+	})
+}
+
+func TestTrialOfABuild(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{TrialFailures: 2, Tries: 9})
+		publish(b, "3.4.1")
+		next := publish(b, "4.2.1")[0]
+		first, second := b.worker("first", fetcher), b.worker("second", fetcher)
+		x, err := b.f.TryBuild(t.Context(), admin, next, 1)
+		b.check(err)
+		if len(x.TrialWorkers) != 1 || x.TrialWorkers[0] != first.ID {
+			t.Fatalf("on trial with %v", x.TrialWorkers)
+		}
+		b.submit(bob, template("1-9"), renders)
+		b.submit(bob, template("1-9"), renders)
+		if l := b.mustClaim(second); l.Job.Build != "3.4.1" {
+			t.Errorf("who is not on trial begins with %s", l.Job.Build)
+		}
+		l := b.mustClaim(first)
+		for l.Job.Build != "4.2.1" {
+			b.complete(l)
+			l = b.mustClaim(first)
+		}
+		b.complete(l)
+		x, err = b.f.Build(t.Context(), next)
+		b.check(err)
+		if x.Trial != 0 || x.State != farm.BuildUsable {
+			t.Errorf("after the trial: %+v", x)
+		}
+		b.check(errOf(b.f.TryBuild(t.Context(), admin, next, 1)))
+		for range 2 {
+			for l = b.mustClaim(first); l.Job.Build != "4.2.1"; l = b.mustClaim(first) {
+				b.complete(l)
+			}
+			b.fail(l, farm.CauseJob)
+		}
+		x, err = b.f.Build(t.Context(), next)
+		b.check(err)
+		if x.State != farm.BuildAside || !strings.Contains(x.Reason, "2 tasks failed") {
+			t.Errorf("after two failures on trial: %+v", x)
+		}
+		if _, err := b.f.TryBuild(t.Context(), bob, next, 1); farm.CodeOf(err) != farm.Forbidden {
+			t.Errorf("bob tries builds: %v", err)
+		}
+	})
+}
