@@ -152,7 +152,8 @@ func (a *App) rayStart(h rayHandoff, opts rayd.Options) (int, error) {
 	}
 	opts.ApplyUmask()
 	if _, err := rayd.OpenHosts(h.Settings.Hosts, h.Host); err != nil {
-		return exitFailed, fmt.Errorf("Rayserver refuses to run: %w", err) //nolint:staticcheck // in the manual's style
+		//lint:ignore ST1005 the message is the manual's
+		return exitFailed, fmt.Errorf("Rayserver refuses to run: %w", err)
 	}
 	for _, line := range id.Lines() {
 		fmt.Fprintln(a.Out, line)
