@@ -48,6 +48,9 @@ type root struct {
 	Environment environmentCmd `cmd:"" group:"manage" help:"OpenJD environments that all jobs run in, or those with a tag."`
 	Maintenance maintenanceCmd `cmd:"" group:"manage" help:"Stop or resume handing out work."`
 
+	Migrate migrateCmd `cmd:"" group:"manage" help:"Move a farm from SQLite and a folder to PostgreSQL and S3, or back."`
+	Backup  backupCmd  `cmd:"" group:"manage" help:"Copy a running farm of one machine, with all its files."`
+
 	OpenJD  openjdCmd  `cmd:"" name:"openjd" group:"tools" help:"Check and run OpenJD templates without a farm."`
 	Bench   benchCmd   `cmd:"" group:"tools" help:"Measure the farm on this machine."`
 	Version versionCmd `cmd:"" group:"tools" help:"Print the version."`

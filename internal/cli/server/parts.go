@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,38 @@ import (
 	"drover.farm/internal/store/postgres"
 	"drover.farm/internal/store/sqlite"
 )
+
+// Parts are a farm's state and files without the farm: for commands that carry
+// them elsewhere.
+type Parts struct {
+	Store farm.Store
+	Blobs blob.Store
+
+	close func() error
+}
+
+// OpenParts opens the state and the files that settings name. Both are locked
+// against others as a farm would lock them.
+func OpenParts(ctx context.Context, set *config.Serve, data string, log *slog.Logger) (*Parts, error) {
+	if err := prepareData(data); err != nil {
+		return nil, err
+	}
+	state, err := openStore(ctx, set.Store, data, "")
+	if err != nil {
+		return nil, err
+	}
+	f, err := openFiles(ctx, set, data, log)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the store of files: %w", err), state.Close())
+	}
+	return &Parts{Store: state, Blobs: f, close: func() error { return errors.Join(f.Close(), state.Close()) }}, nil
+}
+
+// Close closes both.
+func (p *Parts) Close() error { return p.close() }
+
+// IsPostgres reports whether the setting store names a PostgreSQL database.
+func IsPostgres(store string) bool { return isPostgres(store) }
 
 // files is a store of files: a folder or a bucket.
 type files interface {

@@ -172,20 +172,38 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Backup writes a consistent copy of the running database to path, which must
-// not exist.
-func (s *Store) Backup(ctx context.Context, path string) error {
-	if _, err := os.Stat(path); err == nil {
-		return farm.Errorf(farm.Conflict, "%s exists already", path)
+// Copy writes the database at src, as it is at one moment, to dst, also while a
+// farm is at work in src. What was at dst is replaced, in one step.
+func Copy(ctx context.Context, src, dst string) error {
+	if _, err := os.Stat(src); err != nil {
+		return fmt.Errorf("there is no database: %w", err)
 	}
-	// The readers' connections may not write anything, not even elsewhere.
-	db, err := sql.Open(engine, dsn(s.path, false))
+	work := dst + ".new"
+	if err := os.Remove(work); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	db, err := sql.Open(engine, dsn(src, false))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	_, err = db.ExecContext(ctx, "VACUUM INTO ?", path)
-	return dbError("write the copy", err)
+	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", work); err != nil {
+		return dbError("write the copy", err)
+	}
+	// SQLite does not sync what VACUUM wrote.
+	f, err := os.OpenFile(work, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	for _, suffix := range []string{"-wal", "-shm"} { // of an earlier copy
+		if err := os.Remove(dst + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return os.Rename(work, dst)
 }
 
 // dbError gives a failure of the database the farm's code for it.
