@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,18 +17,22 @@ import (
 	"drover.farm/internal/store/pgtest"
 )
 
-// Cluster is several `drover serve` that are one farm, on a PostgreSQL server
-// and an S3 server that the tests of this process share.
+// Cluster is several `drover serve` that are one farm, on a database and a
+// bucket of their own.
 type Cluster struct {
-	Servers []*Farm
+	Store, Blobs string   // the settings of these names
+	Env          []string // with the bucket's credentials
+	Servers      []*Farm
 	// Farm is the whole as clients see it: behind a balancer that gives each
 	// connection to some server that takes it.
 	Farm *Farm
+
+	tb testing.TB
 }
 
-// Stores makes an empty database and an empty bucket, and returns the settings
-// store and blobs, and the environment with the bucket's credentials.
-func Stores(tb testing.TB) (store, blobs string, env []string) {
+// NewCluster makes a farm of n servers that are not started yet, an empty
+// database and an empty bucket. More are flags of serve. All ends with the test.
+func NewCluster(tb testing.TB, n int, more ...string) *Cluster {
 	tb.Helper()
 	backend := s3mem.New()
 	if err := backend.CreateBucket("farm"); err != nil {
@@ -35,25 +40,41 @@ func Stores(tb testing.TB) (store, blobs string, env []string) {
 	}
 	srv := httptest.NewServer(gofakes3.New(backend, gofakes3.WithTimeSkewLimit(0)).Server())
 	tb.Cleanup(srv.Close)
-	return pgtest.URL(tb), "s3://farm/files?path_style=true&endpoint=" + srv.URL, []string{"AWS_ACCESS_KEY_ID=farm", "AWS_SECRET_ACCESS_KEY=secret"}
-}
-
-// StartCluster starts a farm of n servers and waits until all are ready. More
-// are flags of serve. It ends with the test.
-func StartCluster(tb testing.TB, n int, more ...string) *Cluster {
-	tb.Helper()
-	store, blobs, env := Stores(tb)
-	c := &Cluster{}
-	for i := range n {
-		f := newFarm(tb, append([]string{"--store", store, "--blobs", blobs}, more...)...)
-		f.URL, f.env = "http://"+freeAddress(tb), env
-		if i > 0 {
-			f.token = c.Servers[0].TokenFile()
-		}
-		f.Start()
+	c := &Cluster{
+		Store: pgtest.URL(tb), Blobs: "s3://farm/files?path_style=true&endpoint=" + srv.URL, tb: tb,
+		Env: []string{"AWS_ACCESS_KEY_ID=farm", "AWS_SECRET_ACCESS_KEY=secret"},
+	}
+	for range n {
+		f := newFarm(tb, append([]string{"--store", c.Store, "--blobs", c.Blobs}, more...)...)
+		f.URL, f.env = "http://"+freeAddress(tb), c.Env
 		c.Servers = append(c.Servers, f)
 	}
-	c.Farm = &Farm{Data: c.Servers[0].Data, URL: c.balance(tb), tb: tb, log: &buffer{}}
+	return c
+}
+
+// Start starts all servers, one after the other. Token is the file with the
+// administrator's token; "" if the first server makes it.
+func (c *Cluster) Start(token string) {
+	c.tb.Helper()
+	for _, f := range c.Servers {
+		f.token = token
+		f.Start()
+		if token == "" {
+			token = f.TokenFile()
+			Until(c.tb, "the farm has its first account", Patience, func() bool {
+				_, err := os.Stat(token)
+				return err == nil
+			})
+		}
+	}
+	c.Farm = &Farm{Data: c.Servers[0].Data, URL: c.balance(c.tb), token: token, tb: c.tb, log: &buffer{}}
+}
+
+// StartCluster starts a farm of n servers and waits until all are ready.
+func StartCluster(tb testing.TB, n int, more ...string) *Cluster {
+	tb.Helper()
+	c := NewCluster(tb, n, more...)
+	c.Start("")
 	return c
 }
 

@@ -39,6 +39,15 @@ func StartFarm(tb testing.TB, more ...string) *Farm {
 	return f
 }
 
+// StartFarmIn starts a farm on a data folder that is there.
+func StartFarmIn(tb testing.TB, data string, more ...string) *Farm {
+	tb.Helper()
+	f := newFarm(tb, more...)
+	f.Data = data
+	f.Start()
+	return f
+}
+
 // Start starts the farm again, at the address it had.
 func (f *Farm) Start() {
 	f.tb.Helper()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -51,6 +52,9 @@ func (c *backupCmd) Run(a *App) error {
 	src := move.Source{Database: set.Store, Beside: []string{filepath.Join(dir, server.TokenFile)}}
 	if src.Database == "" {
 		src.Database = filepath.Join(dir, "drover.db")
+	}
+	if _, err := os.Stat(src.Database); err != nil {
+		return fmt.Errorf("there is no farm in %s: %w; \"--data DIR\" names its data folder", dir, err)
 	}
 	if strings.HasPrefix(set.Blobs, "s3://") {
 		files, err := s3.Open(a.ctx, set.Blobs, s3.Options{SpoolDir: filepath.Join(dir, "spool")})
