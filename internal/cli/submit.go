@@ -10,6 +10,7 @@ import (
 
 	"drover.farm/internal/api"
 	"drover.farm/internal/client"
+	"drover.farm/internal/submit"
 )
 
 type submitCmd struct {
@@ -62,7 +63,7 @@ func (c *submitCmd) Examples() string {
 // ready is a job that is ready to be sent.
 type ready struct {
 	api.Submission
-	files *inputs
+	files *submit.Inputs
 }
 
 func (c *submitCmd) Run(a *App) error {
@@ -139,7 +140,7 @@ func (c *submitCmd) prepare(a *App, farm *client.Client) (*ready, error) {
 	if c.Renderer != "" {
 		job.Renderer = c.Renderer
 	}
-	for _, n := range job.files.notes {
+	for _, n := range job.files.Notes {
 		a.say("%s", n)
 	}
 	return job, nil
@@ -147,14 +148,14 @@ func (c *submitCmd) prepare(a *App, farm *client.Client) (*ready, error) {
 
 // send uploads what the farm does not have yet and hands the job in.
 func (c *submitCmd) send(a *App, farm *client.Client, job *ready) (*api.Job, error) {
-	files, paths, err := job.files.list()
+	files, paths, err := job.files.List()
 	if err != nil {
 		return nil, err
 	}
 	if job.Files, err = a.upload(farm, files, paths, c.Patience); err != nil {
 		return nil, err
 	}
-	job.Roots = job.files.roots
+	job.Roots = job.files.Roots
 	return farm.Submit(a.ctx, job.Submission)
 }
 
@@ -177,4 +178,24 @@ func (c *submitCmd) noScene() error {
 		return usagef("--frames, --format and the other flags of scenes mean nothing for a template; give its parameters with -p NAME=VALUE")
 	}
 	return nil
+}
+
+// bundle reads a job bundle.
+func (c *submitCmd) bundle(a *App, farm *client.Client) (*ready, error) {
+	if err := c.noScene(); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(c.What)
+	if err != nil {
+		return nil, fmt.Errorf("find the bundle: %w", err)
+	}
+	b, err := submit.ReadBundle(dir)
+	if err != nil {
+		return nil, err
+	}
+	given, err := parameters(c.Param)
+	if err != nil {
+		return nil, err
+	}
+	return c.openjd(a, farm, &source{file: b.Template, dir: dir, given: given, stored: b.Values, refs: b.Refs})
 }

@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"drover.farm/internal/api"
 	"drover.farm/internal/renderer"
 	"drover.farm/internal/renderer/blender"
+	"drover.farm/internal/submit"
 )
 
 // scene plans the render of a Blender scene.
@@ -32,21 +32,11 @@ func (c *submitCmd) scene(a *App) (*ready, error) {
 	if err := c.missing(a, p); err != nil {
 		return nil, err
 	}
-	in := newInputs()
-	for _, r := range p.Roots {
-		in.root(r, false)
+	job, in, err := submit.Scene(p, "", c.Name, c.AllowBlack)
+	if err != nil {
+		return nil, err
 	}
-	in.root(p.Parameters["OutputDir"], true)
-	for _, f := range p.Inputs {
-		if err := in.file(f.Path); err != nil {
-			return nil, fmt.Errorf("read a file of the scene: %w", err)
-		}
-	}
-	in.notes = append(in.notes, p.Warnings...)
-	return &ready{files: in, Submission: api.Submission{
-		Name: c.Name, Template: p.Template, Parameters: p.Parameters, Renderer: "blender",
-		Check: &api.Check{Format: p.Format, Width: p.Size.Width, Height: p.Size.Height, AllowBlack: c.AllowBlack},
-	}}, nil
+	return &ready{files: in, Submission: job}, nil
 }
 
 // missing lists files of the scene that are not there.

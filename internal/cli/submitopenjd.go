@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +9,7 @@ import (
 
 	"drover.farm/internal/api"
 	"drover.farm/internal/client"
+	"drover.farm/internal/submit"
 	"drover.farm/openjd"
 )
 
@@ -20,7 +19,7 @@ type source struct {
 	dir  string // the folder that relative defaults lie under
 	// given are the values of flags, stored those of a bundle, which come second.
 	given, stored map[string]string
-	refs          *assetReferences
+	refs          *submit.References
 }
 
 // openjd reads a template with the values of its parameters and finds the files
@@ -47,7 +46,7 @@ func (c *submitCmd) openjd(a *App, farm *client.Client, src *source) (*ready, er
 	if err != nil {
 		return nil, err
 	}
-	in := newInputs()
+	in := submit.New("")
 	values, err := c.values(in, src, t, o.Environments)
 	if err != nil {
 		return nil, err
@@ -56,7 +55,7 @@ func (c *submitCmd) openjd(a *App, farm *client.Client, src *source) (*ready, er
 	if err != nil {
 		return nil, fmt.Errorf("%s is refused with these parameters:\n%w", src.file, err)
 	}
-	if err := c.gather(in, job, src.refs); err != nil {
+	if err := submit.Gather(in, job, src.refs, c.Strict); err != nil {
 		return nil, err
 	}
 	resolved := map[string]string{}
@@ -70,7 +69,7 @@ func (c *submitCmd) openjd(a *App, farm *client.Client, src *source) (*ready, er
 
 // values are a job's values. Those that a bundle has for parameters of another
 // farm's environments are passed over with a note.
-func (c *submitCmd) values(in *inputs, src *source, t *openjd.JobTemplate, envs []*openjd.EnvironmentTemplate) (map[string]string, error) {
+func (c *submitCmd) values(in *submit.Inputs, src *source, t *openjd.JobTemplate, envs []*openjd.EnvironmentTemplate) (map[string]string, error) {
 	defs, err := openjd.MergeDefinitions(envs, t)
 	if err != nil {
 		return nil, refused(src.file, err)
@@ -79,7 +78,7 @@ func (c *submitCmd) values(in *inputs, src *source, t *openjd.JobTemplate, envs 
 	for _, name := range slices.Sorted(maps.Keys(src.stored)) {
 		known := slices.ContainsFunc(defs, func(d openjd.ParameterDefinition) bool { return d.Name == name })
 		if !known && !c.Strict {
-			in.notes = append(in.notes, fmt.Sprintf("parameter_values: %q is passed over: neither the template nor an environment of this farm has that parameter", name))
+			in.Notes = append(in.Notes, fmt.Sprintf("parameter_values: %q is passed over: neither the template nor an environment of this farm has that parameter", name))
 			continue
 		}
 		out[name] = src.stored[name]
@@ -115,45 +114,4 @@ func whereabouts(templateDir string, envs []*openjd.EnvironmentTemplate) (openjd
 		return openjd.Options{}, fmt.Errorf("find the template's folder: %w", err)
 	}
 	return openjd.Options{Environments: envs, TemplateDir: dir, WorkingDir: wd}, nil
-}
-
-// gather finds the files and folders that a job's PATH parameters and a
-// bundle's references name.
-func (c *submitCmd) gather(in *inputs, job *openjd.Job, refs *assetReferences) error {
-	for _, p := range job.Parameters {
-		if p.Type == openjd.TypePath && p.Value != "" && p.DataFlow != "NONE" {
-			in.root(folderOf(p), p.DataFlow != "IN")
-		}
-	}
-	refs.roots(in)
-	for _, r := range in.roots {
-		if r.Output {
-			in.pruned[r.Path] = true
-		}
-	}
-	for _, p := range job.Parameters {
-		if p.Type != openjd.TypePath || p.Value == "" || p.DataFlow != "IN" && p.DataFlow != "INOUT" {
-			continue
-		}
-		delete(in.pruned, p.Value)
-		add := in.file
-		if p.ObjectType == "DIRECTORY" {
-			add = in.folder
-		}
-		if err := add(p.Value); err != nil {
-			if p.DataFlow == "INOUT" && errors.Is(err, fs.ErrNotExist) {
-				continue // it will be made
-			}
-			return fmt.Errorf("parameter %s: %w", p.Name, err)
-		}
-	}
-	return refs.files(in, c.Strict)
-}
-
-// folderOf is the folder of a PATH parameter: itself, or that of a file.
-func folderOf(p openjd.JobParameter) string {
-	if p.ObjectType == "DIRECTORY" {
-		return p.Value
-	}
-	return filepath.Dir(p.Value)
 }

@@ -1,8 +1,9 @@
-package cli
+package submit
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,42 +11,33 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
-
-	"drover.farm/internal/client"
 )
 
-// bundle reads a job bundle: a folder with template.yaml or .json, and if need
-// be parameter_values and asset_references beside it, as submitters of content
-// programs write them (https://github.com/aws-deadline/deadline-cloud, Job
+// Bundle is what a job bundle holds: a folder with template.yaml or .json, and if
+// need be parameter_values and asset_references beside it, as submitters of
+// content programs write them (https://github.com/aws-deadline/deadline-cloud, Job
 // bundles). Relative paths in them lie under the bundle.
-func (c *submitCmd) bundle(a *App, farm *client.Client) (*ready, error) {
-	if err := c.noScene(); err != nil {
-		return nil, err
-	}
-	dir, err := filepath.Abs(c.What)
-	if err != nil {
-		return nil, fmt.Errorf("find the bundle: %w", err)
-	}
+type Bundle struct {
+	Template string            // path of the template
+	Values   map[string]string // of its parameters
+	Refs     *References
+}
+
+// ReadBundle reads the bundle in a folder, which is an absolute path.
+func ReadBundle(dir string) (*Bundle, error) {
 	file, err := oneOf(dir, "template")
 	if err != nil {
 		return nil, err
 	}
 	if file == "" {
-		return nil, fmt.Errorf("%s is no job bundle: it has neither template.yaml nor template.json", c.What)
+		return nil, fmt.Errorf("%s is no job bundle: it has neither template.yaml nor template.json", dir)
 	}
-	values, err := bundleValues(dir)
-	if err != nil {
+	b := &Bundle{Template: file}
+	if b.Values, err = bundleValues(dir); err != nil {
 		return nil, err
 	}
-	given, err := parameters(c.Param)
-	if err != nil {
-		return nil, err
-	}
-	refs, err := readReferences(dir)
-	if err != nil {
-		return nil, err
-	}
-	return c.openjd(a, farm, &source{file: file, dir: dir, given: given, stored: values, refs: refs})
+	b.Refs, err = readReferences(dir)
+	return b, err
 }
 
 // oneOf finds NAME.yaml, NAME.yml or NAME.json; "" for none of them.
@@ -80,7 +72,7 @@ func readStrict(dir, name string, v any) (bool, error) {
 	if err != nil || file == "" {
 		return false, err
 	}
-	data, err := readFile(file, maxValue)
+	data, err := readDocument(file)
 	if err != nil {
 		return false, fmt.Errorf("read the bundle: %w", err)
 	}
@@ -88,6 +80,22 @@ func readStrict(dir, name string, v any) (bool, error) {
 		return false, fmt.Errorf("%s: %w", file, err)
 	}
 	return true, nil
+}
+
+// maxDocument bounds a document of a bundle, in bytes.
+const maxDocument = 1 << 20
+
+func readDocument(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	if err == nil && len(data) > maxDocument {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxDocument)
+	}
+	return data, err
 }
 
 // bundleValues reads parameter_values. Names with a colon speak to another
@@ -129,8 +137,8 @@ func plain(v any) (string, bool) {
 	return "", false
 }
 
-// assetReferences are the files of a bundle that no parameter names.
-type assetReferences struct {
+// References are the files of a bundle that no parameter names.
+type References struct {
 	AssetReferences struct {
 		Inputs struct {
 			Filenames   []string `yaml:"filenames"`
@@ -144,8 +152,8 @@ type assetReferences struct {
 }
 
 // readReferences reads asset_references, with absolute paths.
-func readReferences(dir string) (*assetReferences, error) {
-	r := &assetReferences{}
+func readReferences(dir string) (*References, error) {
+	r := &References{}
 	if _, err := readStrict(dir, "asset_references", r); err != nil {
 		return nil, err
 	}
@@ -162,45 +170,45 @@ func readReferences(dir string) (*assetReferences, error) {
 	return r, nil
 }
 
-func (r *assetReferences) roots(in *inputs) {
+func (r *References) roots(in *Inputs) {
 	if r == nil {
 		return
 	}
 	for _, f := range r.AssetReferences.Inputs.Filenames {
 		if in.rootOf(filepath.Clean(f)) < 0 {
-			in.root(filepath.Dir(f), false)
+			in.Root(filepath.Dir(f), false)
 		}
 	}
 	for _, d := range r.AssetReferences.Inputs.Directories {
 		if in.rootOf(filepath.Clean(d)) < 0 {
-			in.root(d, false)
+			in.Root(d, false)
 		}
 	}
 	for _, d := range r.AssetReferences.Outputs.Directories {
-		in.root(d, true)
+		in.Root(d, true)
 	}
 }
 
 // files adds what is referred to. What is missing is an error only when strict.
-func (r *assetReferences) files(in *inputs, strict bool) error {
+func (r *References) files(in *Inputs, strict bool) error {
 	if r == nil {
 		return nil
 	}
 	add := func(path string, f func(string) error) error {
 		err := f(path)
 		if !strict && errors.Is(err, fs.ErrNotExist) {
-			in.notes = append(in.notes, fmt.Sprintf("%s is missing and will not be sent", path))
+			in.Notes = append(in.Notes, fmt.Sprintf("%s is missing and will not be sent", path))
 			return nil
 		}
 		return err
 	}
 	for _, f := range r.AssetReferences.Inputs.Filenames {
-		if err := add(f, in.file); err != nil {
+		if err := add(f, in.File); err != nil {
 			return fmt.Errorf("asset_references: %w", err)
 		}
 	}
 	for _, d := range r.AssetReferences.Inputs.Directories {
-		if err := add(d, in.folder); err != nil {
+		if err := add(d, in.Folder); err != nil {
 			return fmt.Errorf("asset_references: %w", err)
 		}
 	}

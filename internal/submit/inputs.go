@@ -1,4 +1,8 @@
-package cli
+// Package submit finds what a job needs on a machine's disk: the files of a
+// scene, of an OpenJD template and of a job bundle, and the folders that its
+// paths lie under. The command line uses it on the submitter's machine, the page
+// on what was uploaded. It sends nothing.
+package submit
 
 import (
 	"fmt"
@@ -18,17 +22,21 @@ import (
 // included.
 const maxInputs = 200_000
 
-// inputs are the files that a job needs and the folders that its paths lie
+// Inputs are the files that a job needs and the folders that its paths lie
 // under, on this machine.
-type inputs struct {
-	roots  []api.Root
+type Inputs struct {
+	Roots  []api.Root
+	Notes  []string               // for people
 	files  map[string]os.FileInfo // by absolute path
-	notes  []string               // for people
 	pruned map[string]bool        // folders for outputs alone
+	inside string                 // files elsewhere are refused; "" for anywhere
 }
 
-func newInputs() *inputs {
-	return &inputs{files: map[string]os.FileInfo{}, pruned: map[string]bool{}}
+// New makes Inputs without any. With a folder, given with its links resolved,
+// only files beneath it are taken: what a stranger uploaded must not bring along
+// files of this machine.
+func New(inside string) *Inputs {
+	return &Inputs{inside: inside, files: map[string]os.FileInfo{}, pruned: map[string]bool{}}
 }
 
 func pathFormat() string {
@@ -38,21 +46,24 @@ func pathFormat() string {
 	return "POSIX"
 }
 
-// root adds a folder that paths of the job lie under. One that is both input
+// Root adds a folder that paths of the job lie under. One that is both input
 // and output is one root.
-func (in *inputs) root(dir string, output bool) {
+func (in *Inputs) Root(dir string, output bool) {
 	dir = filepath.Clean(dir)
-	for i := range in.roots {
-		if in.roots[i].Path == dir {
-			in.roots[i].Output = in.roots[i].Output || output
+	for i := range in.Roots {
+		if in.Roots[i].Path == dir {
+			in.Roots[i].Output = in.Roots[i].Output || output
 			return
 		}
 	}
-	in.roots = append(in.roots, api.Root{Path: dir, Format: pathFormat(), Output: output})
+	in.Roots = append(in.Roots, api.Root{Path: dir, Format: pathFormat(), Output: output})
 }
 
-// file adds a file that must be there.
-func (in *inputs) file(path string) error {
+// File adds a file that must be there.
+func (in *Inputs) File(path string) error {
+	if !in.may(path) {
+		return fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	}
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -68,9 +79,18 @@ func (in *inputs) file(path string) error {
 	return nil
 }
 
-// folder adds all files below a folder. Links to files count as the files;
+// may reports whether the path leads to a file that may be taken.
+func (in *Inputs) may(path string) bool {
+	if in.inside == "" {
+		return true
+	}
+	real, err := filepath.EvalSymlinks(path)
+	return err == nil && beneath(real, in.inside)
+}
+
+// Folder adds all files below a folder. Links to files count as the files;
 // links to folders and what is no ordinary file are left out with a note.
-func (in *inputs) folder(dir string) error {
+func (in *Inputs) Folder(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -84,20 +104,20 @@ func (in *inputs) folder(dir string) error {
 		if !d.Type().IsRegular() {
 			info, err := os.Stat(path)
 			if err != nil || !info.Mode().IsRegular() {
-				in.notes = append(in.notes, fmt.Sprintf("%s is left out: it is no file, nor a link to one", path))
+				in.Notes = append(in.Notes, fmt.Sprintf("%s is left out: it is no file, nor a link to one", path))
 				return nil
 			}
 		}
-		return in.file(path)
+		return in.File(path)
 	})
 }
 
 // rootOf is the innermost root that a path lies under, -1 for none: that is how
 // OpenJD maps paths, too.
-func (in *inputs) rootOf(path string) int {
+func (in *Inputs) rootOf(path string) int {
 	best := -1
-	for i, r := range in.roots {
-		if beneath(path, r.Path) && (best < 0 || len(r.Path) > len(in.roots[best].Path)) {
+	for i, r := range in.Roots {
+		if beneath(path, r.Path) && (best < 0 || len(r.Path) > len(in.Roots[best].Path)) {
 			best = i
 		}
 	}
@@ -108,9 +128,9 @@ func beneath(path, dir string) bool {
 	return path == dir || strings.HasPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
 }
 
-// list gives the files in the order of their paths, as the farm wants them but
+// List gives the files in the order of their paths, as the farm wants them but
 // for their hashes, beside their paths on this machine.
-func (in *inputs) list() (files []api.File, paths []string, err error) {
+func (in *Inputs) List() (files []api.File, paths []string, err error) {
 	for p := range in.files {
 		paths = append(paths, p)
 	}
@@ -120,7 +140,7 @@ func (in *inputs) list() (files []api.File, paths []string, err error) {
 		if r < 0 {
 			return nil, nil, fmt.Errorf("%s lies under none of the job's folders", p)
 		}
-		name, err := filepath.Rel(in.roots[r].Path, p)
+		name, err := filepath.Rel(in.Roots[r].Path, p)
 		if err != nil {
 			return nil, nil, err
 		}
