@@ -69,8 +69,9 @@ type Submission struct {
 	Check        *Check            `json:"check,omitempty"`
 	Doors        []string          `json:"doors,omitempty"`
 	Tags         []string          `json:"tags,omitempty"`
-	Order        string            `json:"order,omitempty"` // linear, preview
-	Build        string            `json:"build,omitempty"` // version of the renderer to be used; the newest by default
+	Order        string            `json:"order,omitempty"`   // linear, preview
+	Encrypt      bool              `json:"encrypt,omitempty"` // files in archives, by a password that the farm makes
+	Build        string            `json:"build,omitempty"`   // version of the renderer to be used; the newest by default
 }
 
 // Environment is an OpenJD environment template that jobs of the farm run in.
@@ -477,15 +478,6 @@ type UserPatch struct {
 type Token struct {
 	Login string `json:"login"`
 	Token string `json:"token"`
-}
-
-// Join is the body of POST /api/v1/join: a one-time token is turned into a
-// lasting one, which the client has made and of which the farm gets only the
-// hash. So an answer that is lost loses nothing.
-type Join struct {
-	Once   string `json:"once"`
-	SHA256 string `json:"sha256"`          // of the lasting token, as hexadecimal digits
-	Label  string `json:"label,omitempty"` // what the token is for, such as the host's name
 }
 
 // UserList is the answer of GET /api/v1/users.

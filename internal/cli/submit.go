@@ -30,6 +30,7 @@ type submitCmd struct {
 	Out      string   `placeholder:"DIR" help:"Wait, then write the job's files to this folder."`
 	Build    string   `placeholder:"VERSION" help:"Version of the renderer. By default the newest that is usable when the job begins."`
 	Renderer string   `placeholder:"NAME" help:"For a template: the renderer of the library that its tasks need."`
+	Encrypt  bool     `help:"Encrypt the job's files, by a password of its own, where they leave the farm in an archive (SheepIt clients), and keep the job from clients that cannot open it."`
 	Strict   bool     `help:"Refuse a scene or bundle of which files are missing."`
 
 	sceneFlags
@@ -44,6 +45,7 @@ type sceneFlags struct {
 	OutputName string  `group:"Of scenes:" placeholder:"NAME" help:"Name of the pictures, # for digits of the frame number. Default: ####."`
 	Width      int     `group:"Of scenes:" placeholder:"PIXELS" help:"Width of the pictures; the height follows unless given."`
 	Height     int     `group:"Of scenes:" placeholder:"PIXELS" help:"Height of the pictures; the width follows unless given."`
+	Device     string  `group:"Of scenes:" enum:",CPU,GPU" default:"" placeholder:"DEVICE" help:"What Cycles renders with, CPU or GPU. By default as the scene and the worker say."`
 	Samples    int     `group:"Of scenes:" placeholder:"N" help:"Samples of each pixel."`
 	Engine     string  `group:"Of scenes:" placeholder:"ENGINE" help:"Render engine, such as CYCLES or BLENDER_EEVEE."`
 	Scene      string  `group:"Of scenes:" placeholder:"NAME" help:"Scene within the file. By default the active one."`
@@ -136,7 +138,7 @@ func (c *submitCmd) prepare(a *App, farm *client.Client) (*ready, error) {
 		return nil, err
 	}
 	job.Owner, job.Priority, job.Paused = c.Owner, &c.Priority, c.Paused
-	job.Doors, job.Tags, job.Order, job.Build = c.Doors, c.Tag, c.Order, c.Build
+	job.Doors, job.Tags, job.Order, job.Build, job.Encrypt = c.Doors, c.Tag, c.Order, c.Build, c.Encrypt
 	if c.Renderer != "" {
 		job.Renderer = c.Renderer
 	}

@@ -24,7 +24,7 @@ func (c *submitCmd) scene(a *App) (*ready, error) {
 	}
 	p, err := blender.NewPlan(a.ctx, c.What, blender.PlanOptions{
 		JobName: c.Name, Frames: frames, OutputName: c.OutputName, Format: strings.ToUpper(c.Format),
-		Width: c.Width, Height: c.Height, Engine: c.Engine, Samples: c.Samples, SceneName: c.Scene, Camera: c.Camera, Autoexec: c.Autoexec,
+		Width: c.Width, Height: c.Height, Engine: c.Engine, Samples: c.Samples, SceneName: c.Scene, Camera: c.Camera, Device: c.Device, Autoexec: c.Autoexec,
 	})
 	if err != nil {
 		return nil, err

@@ -219,7 +219,6 @@ func (f *Farm) RemoveBuild(ctx context.Context, by Principal, id int64) error {
 		st.dirty.rest.DropBuilds = append(st.dirty.rest.DropBuilds, id)
 		st.dropPacks(func(p *Pack) bool { return p.Build == id })
 		st.equipAll()
-		st.audit(by, "removed the build %d, %s %s %s/%s", id, b.Product, b.Version, b.OS, b.Arch)
 		st.emit(Event{Type: "build.removed", Text: b.String()})
 		return nil
 	})
@@ -290,6 +289,23 @@ func (f *Farm) PutPack(ctx context.Context, p Pack) error {
 		st.dirty.rest.Packs = append(slices.DeleteFunc(st.dirty.rest.Packs, func(o *Pack) bool { return o.Key == p.Key }), &p)
 		return nil
 	})
+}
+
+// Pack finds a pack by its key. It fails with NotFound.
+func (f *Farm) Pack(ctx context.Context, key string) (*Pack, error) {
+	var out Pack
+	err := f.do(ctx, func(st *state) error {
+		p := st.packs[key]
+		if p == nil {
+			return Errorf(NotFound, "there is no pack %s", quote(key))
+		}
+		out = *p
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
 }
 
 // PackList lists the packs whose key begins with prefix, by key, each with

@@ -46,10 +46,6 @@ type Bounds struct {
 	// Bytes passes over jobs with more files, except the warm one, while there
 	// is another for the worker.
 	Bytes int64
-	// Allow, when not nil, says whether the worker may have the job's tasks. The
-	// job comes without Steps and must not be changed. It is called by the
-	// dispatcher, so it must be quick and call no verb.
-	Allow func(*Job) bool
 }
 
 // allow reports whether the worker may have a task of the step.
@@ -57,10 +53,7 @@ func (b Bounds) allow(s *step, w *worker) bool {
 	if b.Seconds > 0 && w != nil && s.expected(w) > b.Seconds {
 		return false
 	}
-	if b.Memory > 0 && s.peak > b.Memory {
-		return false
-	}
-	return b.Allow == nil || b.Allow(s.job.snapshot())
+	return b.Memory <= 0 || s.peak <= b.Memory
 }
 
 // Lease is the right to one attempt of one task until a deadline.

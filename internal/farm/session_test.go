@@ -230,22 +230,3 @@ func TestKeepDoesNotHoldWhatOnlyUploads(t *testing.T) {
 		}
 	})
 }
-
-func TestClaimsThatDoNotAllowAJob(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, farm.Settings{})
-		no, yes := b.submit(bob, template("1")), b.submit(bob, template("1"))
-		w := b.worker("w")
-		within := farm.Bounds{Allow: func(j *farm.Job) bool { return j.ID != no.ID }}
-		l, err := b.f.Claim(t.Context(), farm.ClaimRequest{By: ann, Worker: w.ID, Within: within})
-		b.check(err)
-		if l == nil || l.Task.Job != yes.ID {
-			t.Fatalf("the claim got %+v", l)
-		}
-		b.check(errOf(b.f.Complete(t.Context(), farm.Result{By: ann, Worker: w.ID, Lease: l.ID, Task: l.Task, Seconds: 60})))
-		if l := b.mustClaim(w); l.Task.Job != no.ID {
-			t.Error("a claim without bounds did not get the other job")
-		}
-	})
-}

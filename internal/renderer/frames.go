@@ -276,6 +276,18 @@ func (f Frames) Len() int64 {
 // keep and change them.
 func (f Frames) Runs() []Run { return slices.Clone(f.runs) }
 
+// Index is the place of a frame among all in ascending order, from 0 on.
+func (f Frames) Index(frame int64) (int64, bool) {
+	before := int64(0)
+	for _, r := range f.runs {
+		if frame >= r.Start && frame <= r.End {
+			return before + (frame-r.Start)/r.Step, (frame-r.Start)%r.Step == 0
+		}
+		before += r.Len()
+	}
+	return 0, false
+}
+
 // All yields every frame in ascending order.
 func (f Frames) All() iter.Seq[int64] {
 	return func(yield func(int64) bool) {

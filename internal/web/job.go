@@ -13,12 +13,10 @@ import (
 // jobHead is what every page about a job begins with.
 type jobHead struct {
 	*farm.Job
-	Tab     string
-	Counts  farm.Counts
-	ETA     string
-	May     bool // the viewer may act on it
-	Reads   bool // the viewer may read its files and logs
-	Pending *farm.Pending
+	Tab    string
+	Counts farm.Counts
+	ETA    string
+	May    bool // the viewer may act on it
 }
 
 func (h jobHead) topics() string { return fmt.Sprintf("job/%d", h.ID) }
@@ -29,7 +27,7 @@ type jobPage struct {
 	Running []runningTask
 	Step    int
 	By      string
-	Only    string
+	State   string
 	Modes   []mode
 	Parts   []section  // of the grid, loaded when they come into sight
 	Cells   *cellsPart // when only tasks of one state are shown
@@ -70,11 +68,7 @@ func (v *visit) head(tab string) (jobHead, error) {
 }
 
 func (s *site) headOf(ctx context.Context, j *farm.Job, tab string, by farm.Principal) (jobHead, error) {
-	var err error
-	h := jobHead{Reads: by.Is(farm.RoleSubmitter), Job: j, Tab: tab, Counts: j.Counts(), May: by.Is(farm.RoleOperator) || by.Login == j.Owner && by.Is(farm.RoleSubmitter)}
-	if h.Pending, err = s.Farm.Pending(ctx, j.ID); err != nil {
-		return h, err
-	}
+	h := jobHead{Job: j, Tab: tab, Counts: j.Counts(), May: by.Is(farm.RoleOperator) || by.Login == j.Owner && by.Is(farm.RoleSubmitter)}
 	if j.State == farm.JobRunning {
 		e, err := s.Farm.Estimate(ctx, j.ID)
 		if err != nil {
@@ -91,7 +85,7 @@ func (v *visit) job() error {
 		return err
 	}
 	q := v.r.URL.Query()
-	p := jobPage{jobHead: h, By: "state", Only: q.Get("state"), Modes: modes}
+	p := jobPage{jobHead: h, By: "state", State: q.Get("state"), Modes: modes}
 	if by := q.Get("by"); by != "" {
 		if !slices.ContainsFunc(modes, func(m mode) bool { return m.Name == by }) {
 			return farm.Errorf(farm.Invalid, "the grid cannot be coloured by %q", clip(by, 30))
@@ -107,8 +101,8 @@ func (v *visit) job() error {
 	if p.Running, err = v.running(v.ctx(), h.Job, v.anonymous); err != nil {
 		return err
 	}
-	if p.Only != "" {
-		if p.Cells, err = v.cellsPart(h.Job, p.Step, p.From, p.By, p.Only, 500); err != nil {
+	if p.State != "" {
+		if p.Cells, err = v.cellsPart(h.Job, p.Step, p.From, p.By, p.State, 500); err != nil {
 			return err
 		}
 	} else if len(h.Steps) > 0 {

@@ -172,13 +172,11 @@ func (k jobKind) parts(ctx context.Context, s *site, t *topic) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The buttons are drawn for those who have them on their page; others have no
-	// place for them.
-	h, err := s.headOf(ctx, j, "", farm.Principal{Roles: []farm.Role{farm.RoleOperator}})
+	h, err := s.headOf(ctx, j, "", farm.Principal{})
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.drawParts(h, "job-state", "job-bar", "job-acts")
+	out, err := s.drawParts(h, "job-state", "job-bar")
 	if err != nil {
 		return nil, err
 	}
@@ -186,11 +184,6 @@ func (k jobKind) parts(ctx context.Context, s *site, t *topic) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	pending, err := s.drawParts(h.Pending, "job-pending")
-	if err != nil {
-		return nil, err
-	}
-	out = append(out, pending...)
 	more, err := s.drawParts(running, "job-running")
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"drover.farm/internal/door/sheepit"
 	"drover.farm/internal/farm"
 )
 
@@ -23,6 +24,8 @@ type Serve struct {
 	Web          Web            `yaml:"web"`
 	Log          Log            `yaml:"log"`
 	Farm         farm.Settings  `yaml:"farm"`
+
+	SheepIt sheepit.Settings `yaml:"sheepit"`
 }
 
 // Cluster is how a server takes part in a farm of several, which share a
@@ -103,5 +106,6 @@ func DefaultServe() *Serve {
 		Log:      Log{Level: "info", Format: "auto"},
 		Cluster:  Cluster{Check: 300 * time.Millisecond, Hold: 10 * time.Second},
 		Farm:     farm.Defaults(),
+		SheepIt:  sheepit.Defaults(),
 	}
 }

@@ -16,13 +16,33 @@ import (
 // doors are the doors of one farm that a writer serves, beside the native one.
 type doors struct {
 	main *http.ServeMux          // of the main listener
+	raw  []rawDoor               // of the main listener, asked before main
 	own  map[string]http.Handler // of doors with a listener of their own, by name
 	stop []func()                // end what doors do by themselves, and wait for it
+}
+
+// rawDoor serves requests whose paths the main listener's routes would tidy up
+// first, with a redirect that its clients do not survive.
+type rawDoor struct {
+	owns func(*http.Request) bool
+	http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, raw := range d.raw {
+		if raw.owns(r) {
+			raw.ServeHTTP(w, r)
+			return
+		}
+	}
+	d.main.ServeHTTP(w, r)
 }
 
 // wire opens the doors of a farm, a line or two for each. It is called for every
 // term as the writer; docs/design/cluster.md says what that means for a door.
 func (s *Server) wire(f *farm.Farm, d *doors) error {
+	s.wireSheepIt(f, d)
 	return nil
 }
 
@@ -51,7 +71,7 @@ func (s *Server) openDoors(f *farm.Farm) (*cluster.Term, error) {
 		stop()
 		return nil, err
 	}
-	return &cluster.Term{Farm: f, Main: s.origin.wrap(d.main), Doors: d.own, Stop: stop}, nil
+	return &cluster.Term{Farm: f, Main: s.origin.wrap(d), Doors: d.own, Stop: stop}, nil
 }
 
 // serveOwn opens the listeners of doors that have their own.

@@ -11,37 +11,35 @@ import (
 	"drover.farm/internal/door/native"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/library"
-	"drover.farm/internal/lockout"
 	"drover.farm/internal/web"
 )
 
 // core is what the main listener serves without the doors beside the native one.
 func (s *Server) core(f *farm.Farm) *http.ServeMux {
 	mux := http.NewServeMux()
-	fails := lockout.New(s.cfg.Settings.HTTP.FailBurst, s.cfg.Settings.HTTP.FailEvery)
-	mux.Handle("/api/v1/", s.native(f, fails))
+	mux.Handle("/api/v1/", s.native(f))
 	mux.HandleFunc("GET /healthz", s.health(f))
 	mux.Handle("GET /metrics", s.metrics(f))
-	mux.Handle(web.Prefix, s.web(f, fails))
+	mux.Handle(web.Prefix, s.web(f))
 	mux.HandleFunc("GET /{$}", s.front)
 	return mux
 }
 
-func (s *Server) native(f *farm.Farm, fails *lockout.Counter) http.Handler {
+func (s *Server) native(f *farm.Farm) http.Handler {
 	set := s.cfg.Settings
 	return native.New(native.Config{
-		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: library.New(f, s.blobs, s.log, library.Limits{}), Log: s.log, Version: s.cfg.Version,
+		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: library.New(f, s.blobs, s.log, library.Limits{}), Log: s.log, Version: s.cfg.Version, Doors: []string{"native", "sheepit"},
 		UploadLimit: int64(set.Files.UploadLimit), UploadExpiry: set.Files.UploadKept,
 		BodyTime: set.HTTP.BodyTime, Idle: set.HTTP.TransferIdle, Ping: set.HTTP.Ping, Poll: set.HTTP.LogPoll, MaxHeld: set.HTTP.MaxHeld,
-		Fails: fails,
+		Fails: s.fails,
 	})
 }
 
 // web makes the pages for people.
-func (s *Server) web(f *farm.Farm, fails *lockout.Counter) http.Handler {
+func (s *Server) web(f *farm.Farm) http.Handler {
 	set := s.cfg.Settings
 	return web.New(web.Config{
-		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Log: s.log, Version: s.cfg.Version, Fails: fails,
+		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Log: s.log, Version: s.cfg.Version, Fails: s.fails,
 		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, MaxLive: set.Web.MaxLive,
 	})
 }

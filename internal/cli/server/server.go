@@ -19,6 +19,7 @@ import (
 	"drover.farm/internal/cluster"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/livelog"
+	"drover.farm/internal/lockout"
 	"drover.farm/internal/store/postgres"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +43,7 @@ type Server struct {
 	blobs  files
 	live   *livelog.Store
 	origin *origin
+	fails  *lockout.Counter // of all ways to log in
 	store  farm.Store
 	http   *http.Server
 	listen net.Listener
@@ -78,6 +80,7 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	set := s.cfg.Settings
+	s.fails = lockout.New(set.HTTP.FailBurst, set.HTTP.FailEvery)
 	var err error
 	if s.origin, err = newOrigin(set.PublicURL, set.TrustedProxy); err != nil {
 		return err
@@ -95,7 +98,7 @@ func (s *Server) open(ctx context.Context) error {
 		return fmt.Errorf("open the live logs: %w", err)
 	}
 	s.farmConfig = farm.Config{
-		Store: s.store, Blobs: sizes{s.blobs}, Log: s.log, Settings: set.Farm,
+		Store: s.store, Blobs: sizes{s.blobs}, Log: s.log, Settings: set.Farm, Through: through,
 		Prover: newProver(s.blobs, set.Pictures.AtOnce, set.Pictures.Thumbnail),
 	}
 	if db, ok := s.store.(*postgres.Store); ok {

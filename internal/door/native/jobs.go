@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"crypto/rand"
 	"strconv"
 	"strings"
 
@@ -37,6 +38,9 @@ func (d *door) submit(ctx context.Context, c *call, in api.Submission) (api.Job,
 	if in.Check != nil {
 		check := farm.Check(*in.Check)
 		s.Spec.Check = &check
+	}
+	if in.Encrypt {
+		s.Spec.Password = rand.Text()
 	}
 	j, err := d.Farm.Submit(ctx, s)
 	if err != nil {

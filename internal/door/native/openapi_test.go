@@ -315,6 +315,5 @@ var wantAccess = map[string]string{
 	"POST /environments":                       "operator",
 	"DELETE /environments/{name}":              "operator",
 	"GET /events":                              "submitter",
-	"POST /join":                               "public",
 	"GET /openapi.json":                        "public",
 }

@@ -115,6 +115,19 @@ func (t *tail) failure(a answer) *renderer.Fault {
 	return &renderer.Fault{Party: party, Message: oneLine(a.Error)}
 }
 
+// Diagnose looks in Blender's log for a line that says why a render failed, nil
+// when there is none.
+func Diagnose(log string) *renderer.Fault {
+	t := newTail()
+	for line := range strings.Lines(log) {
+		t.add(strings.TrimRight(line, "\r\n"))
+	}
+	if t.cause == nil {
+		return nil
+	}
+	return &renderer.Fault{Party: t.cause.party, Message: t.cause.says + ": " + t.at}
+}
+
 func (t *tail) match(text string) {
 	for i := range causes {
 		if causes[i].pattern.MatchString(text) {

@@ -61,6 +61,7 @@ type frameCmd struct {
 	Samples int    `default:"0" help:"Samples of a pixel; 0 for the scene's."`
 	Scene   string `default:"" help:"Scene within the file; by default the active one."`
 	Camera  string `default:"" help:"Camera; by default the scene's."`
+	Compute string `default:"" enum:",CPU,GPU" help:"What the job wants Cycles to render with; by default as --device, the scene and this machine say."`
 	Device  string `default:"" enum:",CPU,CUDA,OPTIX,HIP,ONEAPI,METAL" help:"What Cycles renders with; by default as the scene and this machine say." env:"DROVER_BLENDER_DEVICE"`
 }
 
@@ -68,10 +69,19 @@ func (c *frameCmd) Run() error {
 	return run(func(ctx context.Context) error {
 		_, err := Frame(ctx, FrameOptions{
 			Dir: stateDir(c.Session), Frame: c.Frame, Output: c.Output, Name: c.Name, Format: c.Format, Width: c.Width, Height: c.Height,
-			Engine: c.Engine, Samples: c.Samples, Scene: c.Scene, Camera: c.Camera, Device: c.Device,
+			Engine: c.Engine, Samples: c.Samples, Scene: c.Scene, Camera: c.Camera, Device: c.device(),
 		}, os.Stdout)
 		return err
 	})
+}
+
+// device is what the job wants; of cards, the kind that this machine was told to
+// use.
+func (c *frameCmd) device() string {
+	if c.Compute == "" || c.Compute == "GPU" && c.Device != "" && c.Device != "CPU" {
+		return c.Device
+	}
+	return c.Compute
 }
 
 type closeCmd struct {

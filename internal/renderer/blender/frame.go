@@ -29,7 +29,7 @@ type FrameOptions struct {
 	Samples int
 	Scene   string
 	Camera  string
-	Device  string   // CPU, CUDA, OPTIX, HIP, ONEAPI or METAL
+	Device  string   // CPU, CUDA, OPTIX, HIP, ONEAPI, METAL, or GPU for the first of these that is there
 	Serve   []string // as for Open, should the supervisor be gone
 }
 

@@ -41,6 +41,7 @@ type PlanOptions struct {
 	Samples    int
 	SceneName  string
 	Camera     string
+	Device     string // CPU or GPU
 	Autoexec   bool
 }
 
@@ -71,6 +72,7 @@ type Plan struct {
 
 	pattern  string
 	suffixes []string
+	display  string // the scene's engine, if it draws with the display's driver
 }
 
 // NewPlan reads the scene at path and plans a render of it. Files that the
@@ -114,10 +116,22 @@ func NewPlan(ctx context.Context, path string, o PlanOptions) (*Plan, error) {
 		return nil, err
 	}
 	p.suffixes = viewSuffixes(set)
+	if NeedsDisplay(set.Engine) {
+		p.display = set.Engine // so that the farm can see it in the job
+	}
+	if o.Device != "" && o.Device != "CPU" && o.Device != "GPU" {
+		return nil, fmt.Errorf("%q is no device: it is CPU or GPU", o.Device)
+	}
 	if err := p.setParameters(path, o); err != nil {
 		return nil, err
 	}
 	return p, p.collectInputs(ctx, path)
+}
+
+// NeedsDisplay reports whether an engine draws with the display's driver, which
+// machines without a display lack.
+func NeedsDisplay(engine string) bool {
+	return engine == "BLENDER_EEVEE" || engine == "BLENDER_EEVEE_NEXT" || engine == "BLENDER_WORKBENCH"
 }
 
 func noScene(s *Scene, path, name string) error {
@@ -231,7 +245,7 @@ func (p *Plan) setParameters(path string, o PlanOptions) error {
 	p.Parameters = map[string]string{
 		"JobName": cmp.Or(o.JobName, jobName(base)), "Scene": path, "Frames": p.Frames.String(), "OutputDir": out,
 		"OutputName": p.pattern, "Format": format, "Width": strconv.Itoa(o.Width), "Height": strconv.Itoa(o.Height),
-		"Engine": o.Engine, "Samples": strconv.Itoa(o.Samples), "SceneName": o.SceneName, "Camera": o.Camera,
+		"Engine": cmp.Or(o.Engine, p.display), "Device": o.Device, "Samples": strconv.Itoa(o.Samples), "SceneName": o.SceneName, "Camera": o.Camera,
 		"Autoexec": strconv.FormatBool(o.Autoexec),
 	}
 	for name, v := range p.Parameters {

@@ -76,7 +76,7 @@ func TestPlanOfScene(t *testing.T) {
 	}
 	want := map[string]string{
 		"JobName": "first", "Scene": path, "Frames": "5-11:3", "OutputDir": filepath.Join(filepath.Dir(path), "first-frames"),
-		"OutputName": "####", "Format": "PNG", "Width": "0", "Height": "0", "Engine": "", "Samples": "0", "SceneName": "",
+		"OutputName": "####", "Format": "PNG", "Width": "0", "Height": "0", "Engine": "", "Device": "", "Samples": "0", "SceneName": "",
 		"Camera": "", "Autoexec": "false",
 	}
 	if diff := cmp.Diff(want, p.Parameters); diff != "" {

@@ -20,8 +20,15 @@ import (
 	"time"
 )
 
+// SceneScript is Python for Blender 2.80 to 5 that the scripts of several parts
+// of Drover begin with: moving paths, settings of a frame, output nodes. It is
+// plain ASCII and does nothing by itself.
+//
+//go:embed scene.py
+var SceneScript string
+
 //go:embed loop.py
-var loopScript []byte
+var loopScript string
 
 const (
 	maxLine    = 64 << 10 // longer lines of Blender are split
@@ -81,7 +88,7 @@ var errGone = errors.New("the renderer has ended")
 // crashes, or its standard input ends.
 func startProcess(c *config) (*process, error) {
 	script := filepath.Join(c.Dir, "loop.py")
-	if err := os.WriteFile(script, loopScript, 0o600); err != nil {
+	if err := os.WriteFile(script, []byte(SceneScript+loopScript), 0o600); err != nil {
 		return nil, fmt.Errorf("write the loop: %w", err)
 	}
 	tmp := filepath.Join(c.Dir, "tmp")
