@@ -17,6 +17,7 @@ type userCmd struct {
 	Add        userAddCmd    `cmd:"" help:"Make an account."`
 	Ls         userLsCmd     `cmd:"" help:"List accounts."`
 	Passwd     userPasswdCmd `cmd:"" help:"Set the password of an account."`
+	Weight     userWeightCmd `cmd:"" help:"Set an account's share of the farm beside others."`
 	Token      userTokenCmd  `cmd:"" help:"Make a token for an account and print it, this once."`
 	RevokeKeys userRevokeCmd `cmd:"" help:"Make all tokens of an account worthless."`
 	Rm         userRmCmd     `cmd:"" help:"Remove an account with its tokens; its jobs stay."`
@@ -129,6 +130,23 @@ func (c *userPasswdCmd) password(a *App) (string, error) {
 		return "", errors.New("the two are not the same; nothing was changed")
 	}
 	return got[0], nil
+}
+
+type userWeightCmd struct {
+	oneUser
+	Weight float64 `arg:"" help:"Above 0; with 2 the account gets twice the share of one with 1."`
+}
+
+func (c *userWeightCmd) Run(a *App) error {
+	farm, err := c.connect(a)
+	if err != nil {
+		return err
+	}
+	if _, err := farm.ChangeUser(a.ctx, c.Login, api.UserPatch{Weight: &c.Weight}); err != nil {
+		return err
+	}
+	a.say("weight of %s is %s", c.Login, number(c.Weight))
+	return nil
 }
 
 type userTokenCmd struct {

@@ -171,10 +171,12 @@ type UserChange struct {
 	Weight   *float64
 }
 
-// ChangeUser changes an account. People may change their own password.
+// ChangeUser changes an account. People may change their own password, and
+// operators anybody's weight.
 func (f *Farm) ChangeUser(ctx context.Context, by Principal, login string, c UserChange) error {
 	own := by.Login == login && c.Roles == nil && c.Weight == nil
-	if !own && !by.Is(RoleAdmin) {
+	weight := by.Is(RoleOperator) && c.Roles == nil && c.Password == nil
+	if !own && !weight && !by.Is(RoleAdmin) {
 		return Errorf(Forbidden, "other accounts take the role admin")
 	}
 	if c.Roles != nil {

@@ -82,29 +82,6 @@ func (f *Farm) Resume(ctx context.Context, c JobChange) (*Job, error) {
 	})
 }
 
-// Retry brings failed and canceled tasks back: those named, or all of the job
-// when tasks is empty. It returns how many wait again.
-func (f *Farm) Retry(ctx context.Context, c JobChange, tasks []TaskKey) (*Job, int64, error) {
-	var n int64
-	j, err := f.change(ctx, c, func(st *state, j *job) error {
-		var pick func(s *step, index int64) bool
-		if len(tasks) > 0 {
-			pick = func(s *step, index int64) bool {
-				return slices.ContainsFunc(tasks, func(k TaskKey) bool { return k.Step == s.Index && k.Index == index })
-			}
-		}
-		var err error
-		if n, err = st.revive(j, pick); err != nil {
-			return err
-		}
-		if n == 0 {
-			return Errorf(Conflict, "job %d has no failed or canceled tasks to try again", j.ID)
-		}
-		return nil
-	})
-	return j, n, err
-}
-
 // SetPriority changes a job's priority.
 func (f *Farm) SetPriority(ctx context.Context, c JobChange, priority int) (*Job, error) {
 	if priority < 0 || priority > 100 {
@@ -196,8 +173,11 @@ func (f *Farm) SetLimit(ctx context.Context, by Principal, name string, total fl
 		}
 		if total < 0 {
 			delete(st.limits, name)
+			st.dirty.rest.Limits = slices.DeleteFunc(st.dirty.rest.Limits, func(l *Limit) bool { return l.Name == name })
 			st.dirty.rest.DropLimits = append(st.dirty.rest.DropLimits, name)
 		} else {
+			// A batch never both sets and drops one.
+			st.dirty.rest.DropLimits = slices.DeleteFunc(st.dirty.rest.DropLimits, func(n string) bool { return n == name })
 			st.limits[name] = &Limit{Name: name, Total: total}
 			st.dirty.rest.Limits = append(st.dirty.rest.Limits, st.limits[name])
 		}

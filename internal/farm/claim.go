@@ -2,6 +2,7 @@ package farm
 
 import (
 	"context"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -209,18 +210,10 @@ func (st *state) match() {
 	if len(pending) == 0 {
 		return
 	}
-	// Who holds a job's session goes first, so that the job's tasks are not
-	// given to somebody who would have to load the scene.
+	// Who has a job's session open, or else holds its files, goes first, so that
+	// its tasks are not given to somebody who would have to load the scene.
 	if st.queue.Len() > 0 && len(pending) > 1 {
-		slices.SortStableFunc(pending, func(a, b *claim) int {
-			switch aw, bw := st.warm(a), st.warm(b); {
-			case aw == bw:
-				return 0
-			case aw:
-				return -1
-			}
-			return 1
-		})
+		slices.SortStableFunc(pending, func(a, b *claim) int { return st.distance(a) - st.distance(b) })
 	}
 	for _, c := range pending {
 		st.serve(c)
@@ -228,7 +221,49 @@ func (st *state) match() {
 	st.seenVersion = st.queue.Version()
 }
 
-func (st *state) warm(c *claim) bool { return c.req.Warm != 0 && st.jobs[c.req.Warm] != nil }
+// distance is how far a claim's worker is from being able to render something
+// that waits.
+func (st *state) distance(c *claim) int {
+	switch {
+	case c.req.Warm != 0 && st.jobs[c.req.Warm] != nil:
+		return 0
+	case slices.ContainsFunc(c.worker.scenes, st.queue.Wanted):
+		return 1
+	}
+	return 2
+}
+
+// maxScenes is of how many jobs a worker is taken to have the files still.
+const maxScenes = 8
+
+// keep notes that the worker has the files of a job.
+func (w *worker) keep(scene uint64) {
+	if scene == 0 || len(w.scenes) > 0 && w.scenes[0] == scene {
+		return
+	}
+	w.scenes = slices.DeleteFunc(w.scenes, func(o uint64) bool { return o == scene })
+	w.scenes = slices.Insert(w.scenes, 0, scene)
+	w.scenes = w.scenes[:min(len(w.scenes), maxScenes)]
+}
+
+// pass notes whether others rank before what the worker was given.
+func (w *worker) pass(preferred bool, now time.Time) {
+	switch {
+	case !preferred:
+		w.passing = time.Time{}
+	case w.passing.IsZero():
+		w.passing = now
+	}
+}
+
+// sceneOf names a set of files.
+func sceneOf(files []File) uint64 {
+	var sum uint64
+	for i := range files {
+		sum ^= maphash.String(classSeed, files[i].SHA256)
+	}
+	return sum
+}
 
 // serve answers a claim or lets it wait.
 func (st *state) serve(c *claim) {
@@ -308,14 +343,14 @@ func (st *state) lend(w *worker, req ClaimRequest) *lease {
 	if len(w.leases) == 0 {
 		w.info.Class = w.class
 	}
-	w.info.Warm = req.Warm
-	if req.Warm != 0 && st.now.Sub(w.warmFrom) > st.f.settings.Stick {
-		w.info.Warm = 0
+	w.info.Warm, w.info.Scenes = req.Warm, w.scenes
+	if !w.passing.IsZero() && st.now.Sub(w.passing) > st.f.settings.Stick {
+		w.info.Warm, w.info.Scenes = 0, nil
 	}
 	st.bounds, st.only, w.info.MaxBytes = req.Within, req.Only, req.Within.Bytes
 	defer func() { st.bounds, st.only, w.info.MaxBytes = Bounds{}, nil, 0 }()
 	for {
-		m := st.queue.Match(&w.info)
+		m, preferred := st.queue.Match(&w.info)
 		if m == nil && w.info.MaxBytes > 0 {
 			w.info.MaxBytes = 0
 			continue
@@ -325,6 +360,7 @@ func (st *state) lend(w *worker, req ClaimRequest) *lease {
 		}
 		s := st.jobs[m.Job].steps[m.Index]
 		if l := st.take(s, w, req); l != nil {
+			w.pass(preferred, st.now)
 			return l
 		}
 		// What the step had left could not be read; it is looked at again when
@@ -337,15 +373,12 @@ func (st *state) lend(w *worker, req ClaimRequest) *lease {
 func (st *state) take(s *step, w *worker, req ClaimRequest) *lease {
 	var t *Task
 	if i, ok := st.pickRetry(s, w.ID); ok {
-		t = s.retry[i].task
-		if t == nil {
-			var err error
-			if t, err = st.f.store.Task(context.Background(), TaskKey{s.Job, s.Index, i}); err != nil {
-				st.f.log.Error("a waiting task cannot be read", "job", s.Job, "step", s.Name, "index", i, "err", err)
-				return nil
-			}
+		var err error
+		if t, err = st.task(TaskKey{s.Job, s.Index, i}); err != nil {
+			st.f.log.Error("a waiting task cannot be read", "job", s.Job, "step", s.Name, "index", i, "err", err)
+			return nil
 		}
-		delete(s.retry, i)
+		s.retry.drop(i)
 		s.Retrying--
 	} else if s.Untouched() > 0 {
 		t = &Task{TaskKey: TaskKey{s.Job, s.Index, s.Order.at(s.Next, s.Tasks)}}
@@ -356,7 +389,7 @@ func (st *state) take(s *step, w *worker, req ClaimRequest) *lease {
 	t.State = TaskRunning
 	s.Running++
 	l := st.start(s, t, w, req)
-	if s.Untouched()+int64(len(s.retry)) == 0 {
+	if s.Untouched()+s.retry.len() == 0 {
 		st.queue.Remove(s.Job, s.Index)
 	}
 	st.tail(s)
@@ -369,9 +402,7 @@ func (st *state) start(s *step, t *Task, w *worker, req ClaimRequest) *lease {
 	l := &lease{id: st.lastLease, worker: w, step: s, task: t, key: req.Key, started: st.now, deadline: st.now.Add(st.period(w))}
 	t.Attempts = append(t.Attempts, Attempt{Lease: l.id, Worker: w.ID, Name: w.Name, Door: w.Door, Started: st.now})
 	st.hold(l)
-	if req.Warm != s.Job {
-		w.warmFrom = st.now
-	}
+	w.keep(s.job.scene)
 	st.begin(s, w)
 	if s.job.Build != "" {
 		t.Attempts[len(t.Attempts)-1].Build = s.job.Spec.Renderer + " " + s.job.Build

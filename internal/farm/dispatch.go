@@ -69,13 +69,18 @@ func (f *Farm) run(st *state) {
 	for {
 		batch = batch[:0]
 		select {
-		case o := <-f.ops:
-			batch = append(batch, o)
-		case <-scan.C:
+		case <-scan.C: // first, so that requests cannot put it off for ever
 			batch = append(batch, &op{apply: (*state).scan})
-		case <-f.stopping:
-			f.drain(st)
-			return
+		default:
+			select {
+			case o := <-f.ops:
+				batch = append(batch, o)
+			case <-scan.C:
+				batch = append(batch, &op{apply: (*state).scan})
+			case <-f.stopping:
+				f.drain(st)
+				return
+			}
 		}
 	gather:
 		for len(batch) < maxBatch {

@@ -181,7 +181,7 @@ func (st *state) concludeLate(w *worker, r *Result, fail *Failure, v *Verdict) e
 		return nil
 	}
 	if t.State == TaskWaiting {
-		delete(s.retry, t.Index)
+		s.retry.drop(t.Index)
 		s.Retrying--
 	} else {
 		s.Running--
@@ -274,7 +274,7 @@ func (st *state) again(s *step, t *Task, e ending) {
 		return
 	}
 	t.State = TaskWaiting
-	s.retry[t.Index] = &retry{tried: t.tried(), task: t}
+	s.retry.put(t)
 	s.Retrying++
 	st.queue.Touch()
 	st.emitTask(s, t.Index, "task.waiting")

@@ -1,7 +1,6 @@
 package farm
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -140,73 +139,6 @@ func (st *state) cancel(j *job, reason string) error {
 	st.changed(j)
 	st.advance(j)
 	return nil
-}
-
-// revive brings the tasks that were not done back, all of them or those that
-// pick accepts, and the job with them. It returns how many.
-func (st *state) revive(j *job, pick func(s *step, index int64) bool) (int64, error) {
-	rows, err := st.f.store.Tasks(context.Background(), TaskQuery{Job: j.ID, Step: -1, States: []TaskState{TaskWaiting, TaskFailed, TaskCanceled}})
-	if err != nil {
-		return 0, fmt.Errorf("read the tasks of job %d: %w", j.ID, err)
-	}
-	// What this very batch has changed is not in the store yet.
-	rows = slices.DeleteFunc(rows, func(t *Task) bool { return st.dirty.tasks[t.TaskKey] != nil })
-	for _, t := range st.dirty.tasks {
-		if t.Job == j.ID && (t.State == TaskWaiting || t.State == TaskFailed || t.State == TaskCanceled) {
-			rows = append(rows, t)
-		}
-	}
-	canceled := j.Canceled
-	var n int64
-	for _, t := range rows {
-		s := j.steps[t.Step]
-		// An attempt that has not stopped yet holds the task; it can be brought
-		// back once it has.
-		if len(s.running[t.Index]) > 0 || (pick != nil && !pick(s, t.Index)) {
-			continue
-		}
-		switch t.State {
-		case TaskWaiting:
-			if s.retry[t.Index] == nil {
-				s.retry[t.Index] = &retry{tried: t.tried(), task: t}
-			}
-			if !s.State.Ended() {
-				continue // it waits already
-			}
-			n++
-			continue
-		case TaskFailed:
-			s.Failed--
-		case TaskCanceled:
-			s.Canceled--
-		}
-		t.State, t.Since = TaskWaiting, len(t.Attempts)
-		s.retry[t.Index] = &retry{task: t}
-		s.Retrying++
-		st.changedTask(t)
-		n++
-	}
-	for _, s := range j.steps {
-		if s.State.Ended() && (s.Retrying > 0 || s.Untouched() > 0) {
-			n += s.Untouched()
-			s.State = StepBlocked
-			clear(s.fails)
-			st.changedStep(s)
-		}
-	}
-	if n == 0 {
-		return 0, nil
-	}
-	if canceled {
-		j.Canceled = false
-		st.changed(j)
-	}
-	st.advance(j)
-	for _, s := range j.steps {
-		st.place(s)
-	}
-	st.queue.Touch()
-	return n, nil
 }
 
 // drop forgets a job and all of its tasks.

@@ -15,9 +15,6 @@ func TestPreviewOrderIsAPermutation(t *testing.T) {
 				t.Fatalf("n=%d: position %d gives %d, out of range or twice", n, pos, i)
 			}
 			seen[i] = true
-			if back := OrderPreview.position(i, n); back != pos {
-				t.Fatalf("n=%d: index %d came from position %d, inverse says %d", n, i, pos, back)
-			}
 		}
 	}
 }
@@ -31,11 +28,40 @@ func TestPreviewOrderStartsWithFirstLastMiddle(t *testing.T) {
 	if want := []int64{0, 16, 8, 4, 12, 2, 6, 10, 14}; !slices.Equal(got, want) {
 		t.Errorf("17 tasks start %v, want %v", got, want)
 	}
-	for _, n := range []int64{10_000_000, 1 << 40} {
-		for _, pos := range []int64{0, 1, 2, 3, n / 3, n / 2, n - 1} {
-			if back := OrderPreview.position(OrderPreview.at(pos, n), n); back != pos {
-				t.Errorf("n=%d: position %d comes back as %d", n, pos, back)
+}
+
+func TestNextFindsWhatWasNotHandedOut(t *testing.T) {
+	t.Parallel()
+	for _, o := range []Order{OrderLinear, OrderPreview} {
+		for n := int64(1); n < 70; n++ {
+			handed := make([]bool, n)
+			for done := range n + 1 {
+				want := n
+				for i := n; i >= 0; i-- {
+					if i < n && !handed[i] {
+						want = i
+					}
+					if got := o.next(i, done, n); got != want {
+						t.Fatalf("%s: of %d tasks with %d handed out, the next from %d is %d, want %d", o, n, done, i, got, want)
+					}
+				}
+				if done < n {
+					handed[o.at(done, n)] = true
+				}
 			}
 		}
+	}
+}
+
+// TestNextWalksNothing asks for pages of a step so large that any walk through
+// it would not end.
+func TestNextWalksNothing(t *testing.T) {
+	t.Parallel()
+	const n = int64(1) << 40
+	if got := OrderPreview.next(0, n-1, n); got != OrderPreview.at(n-1, n) {
+		t.Errorf("the last task is %d, found %d", OrderPreview.at(n-1, n), got)
+	}
+	if got := OrderPreview.next(5, n/2, n); got < 5 || got >= n {
+		t.Errorf("half handed out, the next from 5 is %d", got)
 	}
 }

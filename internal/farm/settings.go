@@ -8,7 +8,7 @@ type Settings struct {
 	Lease            time.Duration `yaml:"lease" help:"How long a worker keeps a task without renewing its lease."`
 	WorkerTimeout    time.Duration `yaml:"worker_timeout" help:"After this silence a worker counts as offline."`
 	Scan             time.Duration `yaml:"scan" help:"How often ended leases and silent workers are looked for."`
-	Stick            time.Duration `yaml:"stick" help:"How long a worker may stay with one owner's job, for the sake of its loaded scene, while others of the same priority wait."`
+	Stick            time.Duration `yaml:"stick" help:"How long a worker may be given tasks before others of the same priority that rank first, because it has their scene loaded or in its cache."`
 	Tries            int           `yaml:"tries" help:"On how many workers a task is tried before it fails."`
 	WorkerTries      int           `yaml:"worker_tries" help:"How many attempts a task may lose by workers' faults before it fails."`
 	AsideJobs        int           `yaml:"aside_jobs" help:"A worker on which this many different jobs failed in a row is set aside."`

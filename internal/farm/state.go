@@ -72,6 +72,7 @@ type eventKey struct {
 type job struct {
 	*Job
 	steps  []*step
+	scene  uint64            // equal for jobs with the same files; 0: it has none
 	built  *openjd.Job       // instantiated at the first lease
 	ledger map[string]*Entry // by account; nil until read
 }
@@ -79,7 +80,7 @@ type job struct {
 type step struct {
 	*Step
 	job     *job
-	retry   map[int64]*retry   // touched tasks that wait again
+	retry   retries            // touched tasks that wait again
 	running map[int64][]*lease // by index; two when a straggler was doubled
 	fails   map[int64]int      // failures in a row, by worker
 	cost    float64            // of the frames finished since the farm started, in seconds of an average machine
@@ -88,24 +89,19 @@ type step struct {
 	asked   *sched.Needs       // Needs before the job was pinned to a version
 }
 
-// retry is what hand-out needs to know of a task that waits again.
-type retry struct {
-	tried []int64 // workers it failed on
-	task  *Task   // nil until read from the store
-}
-
 type worker struct {
 	*Worker
-	info     sched.Worker
-	class    uint64
-	leases   map[int64]*lease
-	seen     time.Time
-	warmFrom time.Time // since when it has been with its present job
-	stop     []int64   // leases to stop that it was not told of yet
-	beat     *beat     // its heartbeat that waits for news
-	waits    int       // claims of it that wait
-	offers   []offer   // of the library
-	sent     int       // leases whose outputs are on their way
+	info    sched.Worker
+	class   uint64
+	leases  map[int64]*lease
+	seen    time.Time
+	scenes  []uint64  // of the jobs it rendered, the last first: their files are in its cache
+	passing time.Time // since when it has been given tasks before others' for what it holds
+	stop    []int64   // leases to stop that it was not told of yet
+	beat    *beat     // its heartbeat that waits for news
+	waits   int       // claims of it that wait
+	offers  []offer   // of the library
+	sent    int       // leases whose outputs are on their way
 }
 
 type lease struct {
@@ -208,9 +204,9 @@ func (st *state) adopt(row *Worker) *worker {
 
 // admit takes a job into memory.
 func (st *state) admit(row *Job) *job {
-	j := &job{Job: row, steps: make([]*step, len(row.Steps))}
+	j := &job{Job: row, scene: sceneOf(row.Spec.Files), steps: make([]*step, len(row.Steps))}
 	for i := range row.Steps {
-		j.steps[i] = &step{Step: &row.Steps[i], job: j, retry: make(map[int64]*retry), running: make(map[int64][]*lease), fails: make(map[int64]int)}
+		j.steps[i] = &step{Step: &row.Steps[i], job: j, retry: newRetries(), running: make(map[int64][]*lease), fails: make(map[int64]int)}
 	}
 	st.jobs[j.ID] = j
 	not := st.f.notDoors(&row.Spec)
@@ -235,7 +231,7 @@ func (st *state) resume(t *Task) {
 	}
 	s := j.steps[t.Step]
 	if t.State == TaskWaiting {
-		s.retry[t.Index] = &retry{tried: t.tried(), task: t}
+		s.retry.put(t)
 		return
 	}
 	for i := range t.Attempts {
@@ -353,7 +349,7 @@ func RendererAttribute(product string) string { return "attr.renderer." + produc
 // place puts a step into the queue or takes it out, as its state asks.
 func (st *state) place(s *step) {
 	st.tail(s)
-	want := s.State == StepReady && !s.job.Paused && !s.job.Canceled && s.Untouched()+int64(len(s.retry)) > 0
+	want := s.State == StepReady && !s.job.Paused && !s.job.Canceled && s.Untouched()+s.retry.len() > 0
 	if !want {
 		st.queue.Remove(s.Job, s.Index)
 		return
@@ -362,7 +358,7 @@ func (st *state) place(s *step) {
 		return
 	}
 	st.queue.Add(&sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Priority: s.job.Priority, Needs: s.Needs,
-		Bytes: s.job.bytes(),
+		Bytes: s.job.bytes(), Scene: s.job.scene,
 		Takes: func(worker int64) bool { return st.takes(s, worker) }})
 }
 
@@ -388,28 +384,6 @@ func (st *state) takes(s *step, worker int64) bool {
 	}
 	_, ok := st.pickRetry(s, worker)
 	return ok
-}
-
-// pickRetry finds the waiting touched task that the worker should try: the
-// first it has not failed on, else one that nobody else could try.
-func (st *state) pickRetry(s *step, worker int64) (int64, bool) {
-	best, second := int64(-1), int64(-1)
-	for i, r := range s.retry {
-		switch {
-		case !slices.Contains(r.tried, worker):
-			if best < 0 || i < best {
-				best = i
-			}
-		case best < 0 && (second < 0 || i < second):
-			if !st.othersFit(s, func(id int64) bool { return !slices.Contains(r.tried, id) }) {
-				second = i
-			}
-		}
-	}
-	if best >= 0 {
-		return best, true
-	}
-	return second, second >= 0
 }
 
 // othersFit reports whether some worker that is there and that ok accepts could
@@ -482,7 +456,7 @@ func (st *state) task(k TaskKey) (*Task, error) {
 	}
 	if j := st.jobs[k.Job]; j != nil && k.Step >= 0 && k.Step < len(j.steps) {
 		s := j.steps[k.Step]
-		if r := s.retry[k.Index]; r != nil && r.task != nil {
+		if r := s.retry.all[k.Index]; r != nil && r.task != nil {
 			return r.task, nil
 		}
 		if ls := s.running[k.Index]; len(ls) > 0 {

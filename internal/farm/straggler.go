@@ -19,7 +19,7 @@ const straggleAfter = 3
 
 // tail notes whether a step has only running tasks left.
 func (st *state) tail(s *step) {
-	if s.State == StepReady && !s.job.Paused && !s.job.Canceled && s.Untouched()+int64(len(s.retry)) == 0 && len(s.running) > 0 {
+	if s.State == StepReady && !s.job.Paused && !s.job.Canceled && s.Untouched()+s.retry.len() == 0 && len(s.running) > 0 {
 		st.tails[s] = struct{}{}
 	} else {
 		delete(st.tails, s)
@@ -53,6 +53,10 @@ func (st *state) double(w *worker, req ClaimRequest) *lease {
 		for _, ls := range s.running {
 			l := ls[0]
 			if len(ls) > 1 || l.stopping || l.worker == w || !st.straggles(l) || slices.Contains(l.task.tried(), w.ID) {
+				continue
+			}
+			// A slow machine would not be done sooner than the one that has it.
+			if s.expected(w) > st.now.Sub(l.started).Seconds() {
 				continue
 			}
 			if worst == nil || cmp.Or(l.started.Compare(worst.started), cmp.Compare(l.id, worst.id)) < 0 {

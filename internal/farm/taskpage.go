@@ -157,16 +157,10 @@ func (s *Step) merge(rows []*Task, from int64, state TaskState, limit int) []*Ta
 
 // nextUntouched is the first index from i on that was never leased, or Tasks.
 func (s *Step) nextUntouched(i int64) int64 {
-	if s.Untouched() == 0 {
+	if i >= s.Tasks {
 		return s.Tasks
 	}
-	if s.Order != OrderPreview {
-		return min(max(i, s.Next), s.Tasks)
-	}
-	for i < s.Tasks && s.Order.position(i, s.Tasks) < s.Next {
-		i++
-	}
-	return i
+	return s.Order.next(i, s.Next, s.Tasks)
 }
 
 // decorate adds parameters and what is live.
@@ -178,10 +172,14 @@ func (f *Farm) decorate(ctx context.Context, j *Job, views []TaskView) error {
 	if err != nil {
 		return Errorf(Internal, "job %d cannot be instantiated: %v", j.ID, err)
 	}
-	var live []LeaseInfo
+	live := make(map[TaskKey]*LeaseInfo)
 	if !j.State.Ended() {
-		if live, err = f.Leases(ctx, j.ID); err != nil {
+		leases, err := f.Leases(ctx, j.ID)
+		if err != nil {
 			return err
+		}
+		for i := range leases {
+			live[leases[i].TaskKey] = &leases[i]
 		}
 	}
 	for i := range views {
@@ -193,10 +191,8 @@ func (f *Farm) decorate(ctx context.Context, j *Job, views []TaskView) error {
 		if err != nil {
 			return Errorf(Internal, "job %d step %s task %d: %v", j.ID, v.StepName, v.Index, err)
 		}
-		for k := range live {
-			if live[k].TaskKey == v.TaskKey && v.State == TaskRunning {
-				v.Live = &live[k]
-			}
+		if v.State == TaskRunning {
+			v.Live = live[v.TaskKey]
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -229,29 +230,35 @@ func changeFor(rs []sched.Reason) string {
 }
 
 // eta estimates when the job is done from the times of its finished tasks and
-// the number of tasks that run now.
+// the number of tasks that run now: as many as now run until then, step by step.
 func (st *state) eta(j *job) *ETA {
 	if j.State != JobRunning {
 		return nil
 	}
-	var likely, best, worst float64
+	var likely, best, worst, spread float64
 	for _, s := range j.steps {
 		c := s.Counts()
-		left := float64(c.Waiting + c.Running)
-		if left == 0 {
+		if c.Waiting+c.Running == 0 {
 			continue
 		}
 		if s.Done == 0 || c.Running == 0 {
 			return nil // nothing to go by
 		}
-		rounds := left / float64(c.Running)
-		mean := s.Seconds / float64(s.Done)
-		likely += rounds * mean
-		best += rounds * s.Fastest
-		worst += rounds * s.Slowest
+		at, done := float64(c.Running), float64(s.Done)
+		left := float64(c.Waiting) + at/2 // what runs is half done, on average
+		mean := s.Seconds / done
+		likely += left / at * mean
+		best += left / at * s.Fastest
+		worst = max(worst, s.Slowest-mean)
+		// Frame times lie within about four standard deviations; both the sum of
+		// those to come and the mean of those seen stray by that.
+		dev := (s.Slowest - s.Fastest) / 4 / at
+		spread += dev * dev * (left + left*left/done)
 	}
 	sec := func(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }
-	return &ETA{Likely: sec(likely), Earliest: sec((likely + best) / 2), Latest: sec((likely + worst) / 2)}
+	stray := 2 * math.Sqrt(spread)
+	// The very last frame may be one of the slow ones.
+	return &ETA{Likely: sec(likely), Earliest: sec(max(likely-stray, best)), Latest: sec(likely + stray + worst)}
 }
 
 // Estimate returns when a job should be done, nil when that cannot be told.

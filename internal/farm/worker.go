@@ -235,9 +235,19 @@ func noWorker(id int64) *Error {
 func (f *Farm) Leases(ctx context.Context, jobID int64) ([]LeaseInfo, error) {
 	var out []LeaseInfo
 	err := f.do(ctx, func(st *state) error {
-		for _, l := range st.leases {
-			if jobID == 0 || l.task.Job == jobID {
+		if jobID == 0 {
+			for _, l := range st.leases {
 				out = append(out, l.info())
+			}
+			return nil
+		}
+		if j := st.jobs[jobID]; j != nil {
+			for _, s := range j.steps {
+				for _, ls := range s.running {
+					for _, l := range ls {
+						out = append(out, l.info())
+					}
+				}
 			}
 		}
 		return nil

@@ -4,8 +4,9 @@
 //
 // Ranking: priority first; among equal priorities the owner with the smallest
 // share (tasks running, divided by the owner's weight); among an owner's steps
-// the oldest. A worker that is warm for a step (it holds the job's session)
-// stays with it as long as that costs another owner no more than one task.
+// the oldest. A worker that is warm for a step (it has the job's session open),
+// or else holds its files, stays with it as long as that costs another owner no
+// more than one task.
 package sched
 
 import (
@@ -65,7 +66,7 @@ func (n *Needs) key() string {
 }
 
 // Worker is what a Queue needs to know of a worker that asks. Class must be
-// equal only for workers that are equal in everything but ID, Warm and Avoids;
+// equal only for workers that are equal in everything but ID, Warm and Scenes;
 // it may be 0 for "a class of its own".
 type Worker struct {
 	ID         int64
@@ -80,8 +81,9 @@ type Worker struct {
 	Amounts    map[string]float64 // as it is when nothing runs
 	Used       map[string]float64 // taken by running tasks
 	Attributes map[string][]string
-	Warm       int64 // the job whose session it holds, 0 for none
-	MaxBytes   int64 // steps with more files are passed over, except Warm's; 0: none are
+	Warm       int64    // the job whose session it holds, 0 for none
+	Scenes     []uint64 // of steps whose files it holds, the last used first
+	MaxBytes   int64    // steps with more files are passed over, except Warm's; 0: none are
 }
 
 func (w *Worker) free(name string) float64 { return w.Amounts[name] - w.Used[name] }

@@ -15,7 +15,8 @@ type Step struct {
 	Owner    string
 	Priority int
 	Needs    *Needs
-	Bytes    int64 // of the files that a worker must fetch
+	Bytes    int64  // of the files that a worker must fetch
+	Scene    uint64 // equal for steps with the same files; 0: it has none
 	// Takes reports whether a waiting task of the step may go to this worker;
 	// nil: any may. It answers for the tasks that already failed there.
 	Takes func(worker int64) bool
@@ -57,6 +58,7 @@ type Queue struct {
 	owners map[string]*owner
 	steps  map[[2]int64]*Step
 	jobs   map[int64][]*Step
+	scenes map[uint64][]*Step
 	limits map[string]*Limit
 	// barren remembers classes of workers for which nothing was found since
 	// the queue last changed in a way that could help them.
@@ -71,6 +73,7 @@ func New() *Queue {
 		owners: make(map[string]*owner),
 		steps:  make(map[[2]int64]*Step),
 		jobs:   make(map[int64][]*Step),
+		scenes: make(map[uint64][]*Step),
 		limits: make(map[string]*Limit),
 		barren: make(map[uint64]struct{}),
 	}
@@ -96,6 +99,9 @@ func (q *Queue) Add(s *Step) {
 	s.Priority = min(max(s.Priority, 0), 100)
 	q.steps[[2]int64{s.Job, int64(s.Index)}] = s
 	q.jobs[s.Job] = append(q.jobs[s.Job], s)
+	if s.Scene != 0 {
+		q.scenes[s.Scene] = append(q.scenes[s.Scene], s)
+	}
 	if q.levels[s.Priority] == nil {
 		q.levels[s.Priority] = make(map[string]*lane)
 	}
@@ -123,11 +129,8 @@ func (q *Queue) Remove(job int64, index int) {
 		return
 	}
 	delete(q.steps, k)
-	if rest := slices.DeleteFunc(q.jobs[job], func(o *Step) bool { return o == s }); len(rest) > 0 {
-		q.jobs[job] = rest
-	} else {
-		delete(q.jobs, job)
-	}
+	takeOut(q.jobs, job, s)
+	takeOut(q.scenes, s.Scene, s)
 	if at, ok := slices.BinarySearchFunc(s.shape.steps, s, age); ok {
 		s.shape.steps = slices.Delete(s.shape.steps, at, at+1)
 	}
@@ -141,6 +144,18 @@ func (q *Queue) Remove(job int64, index int) {
 		delete(lanes, s.Owner)
 	}
 }
+
+// takeOut takes a step out of an index.
+func takeOut[K comparable](index map[K][]*Step, k K, s *Step) {
+	if rest := slices.DeleteFunc(index[k], func(o *Step) bool { return o == s }); len(rest) > 0 {
+		index[k] = rest
+	} else {
+		delete(index, k)
+	}
+}
+
+// Wanted reports whether a step with these files waits.
+func (q *Queue) Wanted(scene uint64) bool { return len(q.scenes[scene]) > 0 }
 
 // Has reports whether the step is in the queue.
 func (q *Queue) Has(job int64, index int) bool {
@@ -217,35 +232,39 @@ func (q *Queue) owner(name string) *owner {
 }
 
 // Match finds the step that the worker should get a task of next, or nil.
-func (q *Queue) Match(w *Worker) *Step {
+// Preferred reports that others rank before it, and that it was chosen for what
+// the worker holds already.
+func (q *Queue) Match(w *Worker) (s *Step, preferred bool) {
 	if w.Closed != "" || w.Slots < 1 {
-		return nil
+		return nil, false
 	}
 	if _, vain := q.barren[w.Class]; vain && w.Class != 0 {
-		return nil
+		return nil, false
 	}
 	avoided := false
 	for p := len(q.levels) - 1; p >= 0; p-- {
 		if len(q.levels[p]) == 0 {
 			continue
 		}
-		s, av := q.matchLevel(p, w)
+		s, first, av := q.matchLevel(p, w)
 		avoided = avoided || av
 		if s != nil {
-			return s
+			if near := q.near(s, first, w); near != nil {
+				return near, true
+			}
+			return s, false
 		}
 	}
 	if !avoided && w.Class != 0 {
 		q.barren[w.Class] = struct{}{}
 	}
-	return nil
+	return nil, false
 }
 
 // matchLevel finds the best step among those of one priority. avoided reports
 // that a step was passed over for this very worker, so that nothing follows for
 // others of its class.
-func (q *Queue) matchLevel(p int, w *Worker) (best *Step, avoided bool) {
-	var first *owner
+func (q *Queue) matchLevel(p int, w *Worker) (best *Step, first *owner, avoided bool) {
 	for _, l := range q.levels[p] {
 		if len(w.Owners) > 0 && !slices.Contains(w.Owners, l.owner.name) {
 			continue
@@ -259,19 +278,41 @@ func (q *Queue) matchLevel(p int, w *Worker) (best *Step, avoided bool) {
 			best, first = s, l.owner
 		}
 	}
-	if best == nil || w.Warm == 0 || best.Job == w.Warm {
-		return best, avoided
+	return best, first, avoided
+}
+
+// near finds a step that the worker should go on with instead of the one that
+// ranks first, because it has the job's session open or else holds the files;
+// nil when the first is as near.
+func (q *Queue) near(best *Step, first *owner, w *Worker) *Step {
+	if w.Warm != 0 && best.Job == w.Warm {
+		return nil
 	}
 	for _, s := range q.jobs[w.Warm] {
-		// The worker's own task has just been booked out, so an owner that is
-		// level with the best would be one task ahead of it after a change: no
-		// gain that is worth another start of the renderer.
-		o := q.owner(s.Owner)
-		if s.Priority == p && o != first && o.share() <= first.share()+1/o.weight && q.allowed(s, w) && q.startable(s.Needs, w) {
-			return s, avoided
+		if q.levelWith(s, best, first, w) {
+			return s
 		}
 	}
-	return best, avoided
+	if slices.Contains(w.Scenes, best.Scene) {
+		return nil
+	}
+	for _, scene := range w.Scenes {
+		for _, s := range q.scenes[scene] {
+			if q.levelWith(s, best, first, w) {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// levelWith reports whether the worker can start the step, and its owner is as
+// near to its share as the first one. The worker's own task has just been booked
+// out, so an owner that is level with the first would be one task ahead of it
+// after a change: no gain that is worth another start of the renderer.
+func (q *Queue) levelWith(s, best *Step, first *owner, w *Worker) bool {
+	o := q.owner(s.Owner)
+	return s.Priority == best.Priority && o.share() <= first.share()+1/o.weight && q.allowed(s, w) && q.startable(s.Needs, w)
 }
 
 // before ranks owners: the smaller share first, then who was served longest

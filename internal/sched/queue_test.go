@@ -73,7 +73,7 @@ func TestMatchRanks(t *testing.T) {
 	add(4, "bob", 50, nil)
 	add(9, "bob", 99, &Needs{Tags: []string{"gpu"}})
 	pick := func(w *Worker) int64 {
-		if s := q.Match(w); s != nil {
+		if s, _ := q.Match(w); s != nil {
 			q.Start(s.Owner, s.Needs)
 			return s.Job
 		}
@@ -96,17 +96,51 @@ func TestWarmWorkersStay(t *testing.T) {
 	q.Add(&Step{Job: 2, Owner: "bob", Priority: 50})
 	w := host(1)
 	w.Warm = 2
-	if s := q.Match(w); s.Job != 2 {
+	if s, _ := q.Match(w); s.Job != 2 {
 		t.Errorf("a warm worker leaves its job for an owner who is level with its own")
 	}
 	q.Start("bob", nil)
 	q.Start("bob", nil)
-	if s := q.Match(w); s.Job != 1 {
+	if s, _ := q.Match(w); s.Job != 1 {
 		t.Errorf("a warm worker stays although its owner is two tasks ahead")
 	}
 	q.Add(&Step{Job: 3, Owner: "eve", Priority: 60})
-	if s := q.Match(w); s.Job != 3 {
+	if s, _ := q.Match(w); s.Job != 3 {
 		t.Errorf("a warm worker stays although a higher priority waits")
+	}
+}
+
+func TestWorkersStayWithTheFilesTheyHold(t *testing.T) {
+	t.Parallel()
+	q := New()
+	q.Add(&Step{Job: 1, Owner: "ann", Priority: 50, Scene: 11})
+	q.Add(&Step{Job: 2, Owner: "ann", Priority: 50, Scene: 22})
+	q.Add(&Step{Job: 3, Owner: "ann", Priority: 50, Scene: 22})
+	q.Add(&Step{Job: 4, Owner: "ann", Priority: 50})
+	for _, c := range []struct {
+		warm   int64
+		scenes []uint64
+		want   int64
+		passes bool
+	}{
+		{0, nil, 1, false},
+		{0, []uint64{22}, 2, true},
+		{3, []uint64{22}, 3, true},     // the open session before the files
+		{9, []uint64{33, 22}, 2, true}, // a session of a job that is over
+		{0, []uint64{22, 11}, 1, false},
+		{4, []uint64{11}, 4, true},
+	} {
+		w := host(1)
+		w.Warm, w.Scenes = c.warm, c.scenes
+		if s, passes := q.Match(w); s.Job != c.want || passes != c.passes {
+			t.Errorf("with session %d and files %v: job %d, passing others %v; want %d, %v", c.warm, c.scenes, s.Job, passes, c.want, c.passes)
+		}
+	}
+	if q.Remove(2, 0); !q.Wanted(22) {
+		t.Error("job 3's files are not wanted")
+	}
+	if q.Remove(3, 0); q.Wanted(22) || q.Wanted(0) {
+		t.Error("files are wanted that no step has")
 	}
 }
 
@@ -118,7 +152,7 @@ func TestWeightsShareTheFarm(t *testing.T) {
 	q.Add(&Step{Job: 2, Owner: "bob", Priority: 50})
 	got := map[string]int{}
 	for range 40 {
-		s := q.Match(host(1))
+		s, _ := q.Match(host(1))
 		q.Start(s.Owner, s.Needs)
 		got[s.Owner]++
 	}
@@ -134,7 +168,7 @@ func TestBarrenClassesAreAskedAgainOnlyAfterAChange(t *testing.T) {
 	q.Add(&Step{Job: 1, Owner: "ann", Needs: &Needs{Tags: []string{"gpu"}}})
 	w := host(1)
 	w.Class = 7
-	if q.Match(w) != nil {
+	if s, _ := q.Match(w); s != nil {
 		t.Fatal("a worker without the tag gets the job")
 	}
 	v := q.Version()
@@ -143,7 +177,7 @@ func TestBarrenClassesAreAskedAgainOnlyAfterAChange(t *testing.T) {
 		t.Error("a new step is not noticed")
 	}
 	for range 3 {
-		if q.Match(w) != nil {
+		if s, _ := q.Match(w); s != nil {
 			t.Fatal("a step that refuses the worker was given")
 		}
 	}
@@ -153,7 +187,7 @@ func TestBarrenClassesAreAskedAgainOnlyAfterAChange(t *testing.T) {
 	q.Remove(2, 0)
 	q.Match(w)
 	q.Add(&Step{Job: 3, Owner: "ann"})
-	if s := q.Match(w); s == nil || s.Job != 3 {
+	if s, _ := q.Match(w); s == nil || s.Job != 3 {
 		t.Errorf("after a step was added its class still gets nothing")
 	}
 }
@@ -270,7 +304,7 @@ func (m *model) match(t *rapid.T) {
 			best = s
 		}
 	}
-	got := m.q.Match(w)
+	got, _ := m.q.Match(w)
 	if got != best {
 		t.Fatalf("matched %+v, want %+v", got, best)
 	}

@@ -128,7 +128,7 @@ func (d *door) accountRoutes() []route {
 		{method: get, path: "/users", access: admin, summary: "List accounts", handler: give(200, d.users)},
 		{method: post, path: "/users", access: admin, summary: "Add an account", handler: take(201, d.addUser)},
 		{method: get, path: "/users/{login}", access: anybody, summary: "Show an account", help: "One's own, or with the role admin.", handler: give(200, d.user)},
-		{method: pat, path: "/users/{login}", access: anybody, summary: "Change an account", help: "The password of one's own account; else with the role admin.", handler: take(200, d.patchUser)},
+		{method: pat, path: "/users/{login}", access: anybody, summary: "Change an account", help: "The password of one's own account; the weight with the role operator; else with the role admin.", handler: take(200, d.patchUser)},
 		{method: del, path: "/users/{login}", access: admin, summary: "Remove an account and its tokens; its jobs stay", handler: give(204, d.removeUser)},
 		{method: post, path: "/users/{login}/tokens", access: anybody, summary: "Make a token", noBody: true, handler: take(201, d.addToken),
 			help: "It is shown this once. For one's own account, or with the role admin."},
