@@ -8,7 +8,7 @@ import (
 type limitCmd struct {
 	Ls  limitLsCmd  `cmd:"" help:"List limits and how much of each is in use."`
 	Set limitSetCmd `cmd:"" help:"Make or change a limit."`
-	Rm  limitRmCmd  `cmd:"" help:"Remove a limit; jobs may draw on it without bound then."`
+	Rm  limitRmCmd  `cmd:"" help:"Remove a limit; tasks that ask for it then take workers that have the amount themselves."`
 }
 
 type limitLsCmd struct {

@@ -198,6 +198,14 @@ func (st *state) claimant(by Principal, id int64) (*worker, error) {
 // match hands out tasks: to the claims that have just come, and to those that
 // wait when something changed that may serve them.
 func (st *state) match() {
+	st.matchPending()
+	if st.overdue {
+		st.overdue = false
+		st.doubleWaiting()
+	}
+}
+
+func (st *state) matchPending() {
 	pending := st.fresh
 	st.fresh = nil
 	if v := st.queue.Version(); v != st.seenVersion && len(st.waiting) > 0 {

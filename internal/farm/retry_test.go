@@ -102,3 +102,31 @@ func TestRetryAfterARestartFindsWhatWaited(t *testing.T) {
 		b.want(j.ID, farm.JobDone, farm.Counts{Total: 2, Done: 2})
 	})
 }
+
+// TestARetryEndsAttemptsThatTheFarmForgot: what was told to stop has no lease
+// after a restart, but its attempt is open in the row. When the task is tried
+// again and the farm starts once more, only the new attempt runs.
+func TestARetryEndsAttemptsThatTheFarmForgot(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		j := b.submit(ann, template("1"))
+		one, two := b.worker("one"), b.worker("two")
+		old := b.mustClaim(one)
+		b.check(errOf(b.f.Cancel(b.t.Context(), farm.JobChange{By: ann, Job: j.ID})))
+		b.restart()
+		_, _, err := b.f.Retry(b.t.Context(), farm.JobChange{By: ann, Job: j.ID}, nil)
+		b.check(err)
+		l := b.mustClaim(two)
+		b.restart()
+		leases, err := b.f.Leases(b.t.Context(), j.ID)
+		b.check(err)
+		if len(leases) != 1 || leases[0].ID != l.ID {
+			b.t.Errorf("the leases are %+v, want only %d", leases, l.ID)
+		}
+		if v := b.complete(old); v.Accepted {
+			b.t.Error("the canceled attempt counts")
+		}
+		if v := b.complete(l); !v.Accepted {
+			b.t.Errorf("the new attempt: %+v", v)
+		}
+	})
+}

@@ -156,6 +156,13 @@ func (st *state) reviveRows(j *job, rows []*Task) (int64, error) {
 		default:
 			continue
 		}
+		// An attempt that was to stop when the farm went down is still open in
+		// the row; it must not be taken for one that runs.
+		for i := range t.Attempts {
+			if a := &t.Attempts[i]; a.Outcome == "" {
+				st.fill(a, ending{outcome: OutcomeCanceled, cause: CauseNone, result: &Result{}})
+			}
+		}
 		t.State, t.Since = TaskWaiting, len(t.Attempts)
 		s.retry.put(t)
 		s.Retrying++

@@ -40,6 +40,7 @@ type state struct {
 	granted     []*claim // have a lease that is not durable yet
 	bounds      Bounds   // of the claim that is being matched
 	only        func(*Job) bool
+	overdue     bool   // slow tasks are to be looked for
 	seenVersion uint64 // of the queue, when the waiting claims were last matched
 
 	lastJob, lastWorker, lastLease, lastEvent, lastBuild int64

@@ -386,7 +386,7 @@ func (st *state) leave(w *worker, o Outcome, why string) {
 // scan looks for what time alone has changed.
 func (st *state) scan() error {
 	st.expired()
-	st.doubleWaiting()
+	st.overdue = true
 	st.tally(maxTallies)
 	for _, w := range st.workers {
 		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && w.waits == 0 {
