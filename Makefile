@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X drover.farm/internal/cli.Version=$(VERSION)
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race bench lint fuzz chaos conformance deps tidy cover
+.PHONY: help build demo test race bench lint fuzz chaos conformance radiance deps tidy cover
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ test: deps build ## run all tests; installs what they need when run as root
 race: ## run all tests with the race detector (needs gcc; installed when run as root)
 	scripts/deps gcc blender ffmpeg postgres
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
+
+radiance: ## run Radiance's tests against the real one that RADIANCE_HOME names
+	@test -n "$$RADIANCE_HOME" || { echo "set RADIANCE_HOME to the folder of a Radiance, with bin and lib" >&2; exit 2; }
+	$(GO) test -count=1 -timeout 20m ./internal/renderer/radiance/... ./internal/simulation/... ./e2e/rayserver/...
 
 bench: deps build ## measure the numbers of the design; writes bench-results/
 	bin/drover bench --out bench-results

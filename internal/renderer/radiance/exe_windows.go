@@ -1,0 +1,3 @@
+package radiance
+
+const exe = ".exe"
