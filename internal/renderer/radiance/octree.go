@@ -27,9 +27,6 @@ type Recipe struct {
 // many words follow each.
 var oconvOptions = map[string]int{"-n": 1, "-r": 1, "-b": 4, "-w": 0}
 
-// mkillumOptions are those of mkillum(1) beside the options of rtrace.
-var mkillumOptions = map[string]int{"-n": 1}
-
 // MakeOctree makes the octree name in the runner's folder (rad(1), "oconv",
 // "illum"). It gets its name only when it is whole. oconv ends with success
 // although a scene's command failed or gave nothing; such warnings fail it here.

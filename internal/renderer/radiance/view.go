@@ -14,10 +14,10 @@ import (
 // View is a view's kind and size; the rest of it stays as it was written
 // (rpict(1), "-vt" and what follows).
 type View struct {
-	Kind           byte    // v l a h c s
-	Horiz, Vert    float64 // degrees, or lengths for l
-	Shift, Lift    float64 // in whole pictures
-	position, rest []string
+	Kind        byte     // v l a h c s
+	Horiz, Vert float64  // degrees, or lengths for l
+	Shift, Lift float64  // in whole pictures
+	Position    []string // the options of where it is, and of clipping
 }
 
 // stdView is where Radiance begins.
@@ -70,7 +70,7 @@ func (v *View) set(words []string) error {
 	}
 	to := map[string]*float64{"-vh": &v.Horiz, "-vv": &v.Vert, "-vs": &v.Shift, "-vl": &v.Lift}[name]
 	if to == nil {
-		v.position = append(Without(v.position, name), words...)
+		v.Position = append(Without(v.Position, name), words...)
 		return nil
 	}
 	if len(words) < 2 {
@@ -130,7 +130,7 @@ func (v *View) file(dir, name string) error {
 
 // Args are rpict's options for the view.
 func (v View) Args() []string {
-	return append([]string{"-vt" + string(v.Kind)}, append(append([]string(nil), v.position...),
+	return append([]string{"-vt" + string(v.Kind)}, append(append([]string(nil), v.Position...),
 		"-vh", exact(v.Horiz), "-vv", exact(v.Vert), "-vs", exact(v.Shift), "-vl", exact(v.Lift))...)
 }
 
