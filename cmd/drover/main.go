@@ -5,6 +5,10 @@ import (
 	"os"
 
 	"drover.farm/internal/cli"
+	"drover.farm/internal/sandbox"
 )
 
-func main() { os.Exit(cli.Main()) }
+func main() {
+	sandbox.Inside()
+	os.Exit(cli.Main())
+}

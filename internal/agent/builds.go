@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -163,7 +164,19 @@ func (b *builds) unpack(ctx context.Context, x *api.Build) error {
 		return err
 	}
 	defer f.Close()
-	return archive.Unpack(ctx, f, x.Size, b.dir, x.SHA256, archive.Options{})
+	program := path.Join(x.Root, x.Program)
+	return archive.Unpack(ctx, f, x.Size, b.dir, x.SHA256, archive.Options{Finish: func(dir string) error {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		// Archives that were made on Windows know no executable files.
+		if err := root.Chmod(filepath.FromSlash(program), 0o755); program != "" && err != nil {
+			return &archive.Refusal{Entry: program, Why: "cannot be made executable: " + err.Error()}
+		}
+		return nil
+	}})
 }
 
 // release ends a use that acquire began.

@@ -49,7 +49,7 @@ func (b *buildsBundle) add(t *testing.T, name string, size int) *api.Build {
 	io.WriteString(w, strings.Repeat("x", size))
 	w.Close()
 	b.f.put("build", buf.String())
-	return &api.Build{Product: "toon", Version: name, SHA256: hashOf(buf.String()), Size: int64(buf.Len()), Program: "toon"}
+	return &api.Build{Product: "toon", Version: name, SHA256: hashOf(buf.String()), Size: int64(buf.Len()), Program: name}
 }
 
 // use acquires a build and looks at its folder.

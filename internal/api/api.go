@@ -613,5 +613,16 @@ type BuildPatch struct {
 
 // BuildList is the answer of GET /api/v1/builds.
 type BuildList struct {
-	Builds []Build `json:"builds"`
+	Builds []Build      `json:"builds"`
+	Files  []ImportFile `json:"files,omitempty"` // in the import folder, not imported
+}
+
+// ImportFile is a file in the import folder that is no build yet.
+type ImportFile struct {
+	Name   string     `json:"name"` // path below the folder
+	Size   int64      `json:"size"`
+	State  string     `json:"state"` // waiting, foreign, aside
+	Reason string     `json:"reason,omitempty"`
+	Tries  int        `json:"tries,omitempty"`
+	Next   *time.Time `json:"next,omitempty"` // it is tried again then
 }

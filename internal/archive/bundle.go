@@ -176,6 +176,6 @@ func (g *TarGz) addTree(at, dir string, objects *[]string) error {
 		if strings.HasSuffix(file, ".so") {
 			*objects = append(*objects, file)
 		}
-		return g.addFile(name, file, st.Mode()&0o111 != 0)
+		return g.addFile(strings.TrimPrefix(name, "/"), file, st.Mode()&0o111 != 0)
 	})
 }

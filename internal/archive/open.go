@@ -45,6 +45,11 @@ type Entry struct {
 type Options struct {
 	Limits   Limits
 	Password string // of an encrypted zip
+
+	// For Unpack: the folder of the archive whose content alone is unpacked, ""
+	// for all; and what is done to the unpacked folder before it gets its name.
+	Root   string
+	Finish func(dir string) error
 }
 
 // Walk reads the archive of size bytes at r from front to back and calls visit

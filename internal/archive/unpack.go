@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// tempPrefix begins the names of folders that are being unpacked.
-const tempPrefix = ".unpacking-"
+// TempPrefix begins the names of folders that are being unpacked, and of whatever
+// else Sweep removes.
+const TempPrefix = ".unpacking-"
 
 // Unpack unpacks an archive into the folder name below parent. The folder
 // appears whole, by one rename, or not at all; Sweep removes what a crash left.
@@ -26,12 +27,17 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, parent, name string,
 	if _, err := os.Lstat(final); err == nil {
 		return fmt.Errorf("unpack to %s: %w", final, fs.ErrExist)
 	}
-	temp, err := os.MkdirTemp(parent, tempPrefix)
+	temp, err := os.MkdirTemp(parent, TempPrefix)
 	if err != nil {
 		return fmt.Errorf("make a folder to unpack in: %w", err)
 	}
 	if err := unpackInto(ctx, r, size, temp, o); err != nil {
 		return errors.Join(err, os.RemoveAll(temp))
+	}
+	if o.Finish != nil {
+		if err := o.Finish(temp); err != nil {
+			return errors.Join(err, os.RemoveAll(temp))
+		}
 	}
 	if err := os.Chmod(temp, 0o755); err != nil {
 		return errors.Join(err, os.RemoveAll(temp))
@@ -45,7 +51,7 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, parent, name string,
 // Sweep removes what unpackings that were cut off left below parent. Call it
 // when none is under way.
 func Sweep(parent string) error {
-	left, err := filepath.Glob(filepath.Join(parent, tempPrefix+"*"))
+	left, err := filepath.Glob(filepath.Join(parent, TempPrefix+"*"))
 	if err != nil {
 		return err
 	}
@@ -64,6 +70,9 @@ func unpackInto(ctx context.Context, r io.ReaderAt, size int64, dir string, o Op
 	defer root.Close()
 	var links []string
 	err = Walk(ctx, r, size, o, func(e Entry, body io.Reader) error {
+		if inside, err := e.within(o.Root); err != nil || !inside {
+			return err
+		}
 		if at := strings.LastIndexByte(e.Name, '/'); at > 0 {
 			if err := root.MkdirAll(filepath.FromSlash(e.Name[:at]), 0o755); err != nil {
 				return fmt.Errorf("make the folder of %q: %w", clip(e.Name), err)
@@ -85,6 +94,27 @@ func unpackInto(ctx context.Context, r io.ReaderAt, size int64, dir string, o Op
 		}
 	}
 	return nil
+}
+
+// within moves an entry up by the folder that alone is unpacked, and reports
+// whether it lies below it.
+func (e *Entry) within(root string) (bool, error) {
+	if root == "" {
+		return true, nil
+	}
+	name, inside := strings.CutPrefix(e.Name, root+"/")
+	if !inside {
+		return false, nil
+	}
+	if e.Kind == Hardlink {
+		target, inside := strings.CutPrefix(e.Target, root+"/")
+		if !inside {
+			return false, refuse(e.Name, "is a hard link to %q, outside of the folder %q", clip(e.Target), clip(root))
+		}
+		e.Target = target
+	}
+	e.Name = name
+	return true, nil
 }
 
 // place makes one entry.

@@ -201,8 +201,8 @@ type rendererLsCmd struct {
 	Product string `placeholder:"NAME" help:"Only this renderer."`
 }
 
-// foundRenderer is a build in the library, or a version that workers have
-// installed themselves, and who has it.
+// foundRenderer is a build in the library and who has it, a file in the import
+// folder, or a version that workers have installed themselves.
 type foundRenderer struct {
 	ID      int64   `json:"id,omitempty"` // in the library
 	Product string  `json:"product"`
@@ -210,7 +210,7 @@ type foundRenderer struct {
 	Hash    string  `json:"hash,omitempty"`
 	OS      string  `json:"os"`
 	Arch    string  `json:"arch"`
-	State   string  `json:"state"` // usable, aside, retired, installed
+	State   string  `json:"state"` // usable, aside, retired, installed; waiting, foreign or aside of a file to be imported
 	Reason  string  `json:"reason,omitempty"`
 	Name    string  `json:"name,omitempty"` // of the file that it came in
 	SHA256  string  `json:"sha256,omitempty"`
@@ -255,16 +255,32 @@ func (c *rendererLsCmd) find(a *App, farm *client.Client) ([]foundRenderer, erro
 		out = append(out, foundRenderer{ID: b.ID, Product: b.Product, Version: b.Version, Hash: b.Revision, OS: b.OS, Arch: b.Arch,
 			State: b.State, Reason: cmp.Or(b.Reason, trial(&b)), Name: b.Origin, SHA256: b.SHA256, Size: b.Size, Workers: []int64{}})
 	}
+	for _, f := range bs.Files {
+		out = append(out, foundRenderer{Product: "vray", State: f.State, Reason: f.Reason, Name: f.Name, Size: f.Size, Workers: []int64{}})
+	}
 	installed, err := c.installed(a, farm, out)
 	return append(out, installed...), err
 }
 
+// unwanted says so when no worker could use a build.
+func unwanted(f *foundRenderer, workers []api.Worker) string {
+	if f.State != "usable" || len(workers) == 0 || slices.ContainsFunc(workers, func(w api.Worker) bool {
+		return w.Machine != nil && (f.OS == w.Machine.OS || f.OS == library.Any) && (f.Arch == w.Machine.Arch || f.Arch == library.Any)
+	}) {
+		return ""
+	}
+	return "waits: no worker runs " + f.OS + " " + f.Arch
+}
+
 // installed lists what workers have found on their machines, and notes who holds
 // which build of the library.
-func (c *rendererLsCmd) installed(a *App, farm *client.Client, library []foundRenderer) ([]foundRenderer, error) {
+func (c *rendererLsCmd) installed(a *App, farm *client.Client, builds []foundRenderer) ([]foundRenderer, error) {
 	l, err := farm.Workers(a.ctx)
 	if err != nil {
 		return nil, err
+	}
+	for i := range builds {
+		builds[i].Reason = cmp.Or(builds[i].Reason, unwanted(&builds[i], l.Workers))
 	}
 	var out []foundRenderer
 	for i := range l.Workers {
@@ -272,9 +288,9 @@ func (c *rendererLsCmd) installed(a *App, farm *client.Client, library []foundRe
 		if x.Machine == nil {
 			continue
 		}
-		for j := range library {
-			if slices.Contains(x.Machine.Held, library[j].SHA256) {
-				library[j].Workers = append(library[j].Workers, x.ID)
+		for j := range builds {
+			if slices.Contains(x.Machine.Held, builds[j].SHA256) {
+				builds[j].Workers = append(builds[j].Workers, x.ID)
 			}
 		}
 		for _, r := range x.Machine.Renderers {

@@ -54,6 +54,9 @@ func (c *serveCmd) Run(a *App) error {
 	if err != nil {
 		return err
 	}
+	if err := set.Swarm.ReadSwarmYAML(dir); err != nil {
+		return usageError{err}
+	}
 	if err := config.Load(set, file, a.Env, c.flags); err != nil {
 		return usageError{err}
 	}

@@ -57,6 +57,9 @@ func (c *workCmd) Run(a *App) error {
 	if err != nil {
 		return err
 	}
+	if err := set.Swarm.ReadSwarmYAML(dir); err != nil {
+		return usageError{err}
+	}
 	if err := config.Load(set, file, a.Env, c.flags); err != nil {
 		return usageError{err}
 	}
@@ -72,6 +75,14 @@ func (c *workCmd) Run(a *App) error {
 	cfg, err := workerConfig(set, filepath.Join(dir, "worker"), farm, log)
 	if err != nil {
 		return err
+	}
+	p, err := startPeer(a.ctx, &set.Swarm, dir, farm, log)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		defer p.stop()
+		cfg.Changed = p.changed
 	}
 	return runWorker(a.ctx, cfg, log)
 }
@@ -108,6 +119,7 @@ func detect(ctx context.Context, dir string, log *slog.Logger) []api.Renderer {
 	for _, b := range blender.Detect(ctx, blender.DetectOptions{Cache: filepath.Join(dir, "blenders.json"), Log: log}) {
 		out = append(out, api.Renderer{Product: "blender", Version: b.Version, Hash: b.Hash, Path: b.Path})
 	}
+	out = append(out, deployedVRay(filepath.Dir(dir))...)
 	return out
 }
 

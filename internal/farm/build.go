@@ -3,6 +3,7 @@ package farm
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -102,10 +103,13 @@ func same(a, b *Build) bool {
 
 // PublishBuild adds a build and reports whether it is new. One that is there
 // already with the same archive is returned as it is, made usable again; with
-// another archive it is a Conflict.
+// another archive it is a Conflict. What an account without the role operator, but
+// with the role renderer, adds is an offer: it is set aside until somebody takes
+// it.
 func (f *Farm) PublishBuild(ctx context.Context, by Principal, b Build) (*Build, bool, error) {
-	if !by.Is(RoleOperator) {
-		return nil, false, Errorf(Forbidden, "renderer builds take the role operator")
+	offered := !by.Is(RoleOperator)
+	if offered && !by.Is(RoleRenderer) {
+		return nil, false, Errorf(Forbidden, "renderer builds take the role operator, or renderer to offer one")
 	}
 	if err := b.check(); err != nil {
 		return nil, false, err
@@ -129,11 +133,16 @@ func (f *Farm) PublishBuild(ctx context.Context, by Principal, b Build) (*Build,
 			if old.SHA256 != b.SHA256 {
 				return Errorf(Conflict, "%s %s for %s/%s is there already as build %d with another archive; remove that first", b.Product, b.Version, b.OS, b.Arch, old.ID)
 			}
-			out = *st.setBuild(old, BuildUsable, "")
+			if out = *old; !offered {
+				out = *st.setBuild(old, BuildUsable, "")
+			}
 			return nil
 		}
 		st.lastBuild++
 		b.ID, b.State, b.Reason, b.Added, b.By = st.lastBuild, BuildUsable, "", st.now, by.Login
+		if offered {
+			b.State, b.Reason = BuildAside, fmt.Sprintf("offered by %s; \"drover renderer use %d\" takes it", by.Login, b.ID)
+		}
 		st.putBuild(&b)
 		st.equipAll()
 		st.emit(Event{Type: "build.added", Text: b.String()})

@@ -53,11 +53,12 @@ func New(f Farm, files Files, log *slog.Logger, l Limits) *Library {
 
 // Add recognises an archive that is in the store of files and publishes it. The
 // name is where it came from, for people, and may help to tell the version. It
-// reports whether the build is new. What is wrong with the archive is a
+// reports whether the build is new. Who lends machines alone may offer builds:
+// they are set aside until an operator takes them. What is wrong with the archive is a
 // farm.Error of code Invalid.
 func (l *Library) Add(ctx context.Context, by farm.Principal, hash blob.Hash, name string, d Description) (*farm.Build, bool, error) {
-	if !by.Is(farm.RoleOperator) {
-		return nil, false, farm.Errorf(farm.Forbidden, "renderer builds take the role operator")
+	if !by.Is(farm.RoleOperator) && !by.Is(farm.RoleRenderer) {
+		return nil, false, farm.Errorf(farm.Forbidden, "renderer builds take the role operator, or renderer to offer one")
 	}
 	info, err := l.Files.Stat(ctx, hash)
 	if errors.Is(err, blob.ErrNotFound) {

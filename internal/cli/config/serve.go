@@ -22,6 +22,7 @@ type Serve struct {
 	HTTP         HTTP           `yaml:"http"`
 	Pictures     Pictures       `yaml:"pictures"`
 	Web          Web            `yaml:"web"`
+	Swarm        Swarm          `yaml:"swarm"`
 	Log          Log            `yaml:"log"`
 	Farm         farm.Settings  `yaml:"farm"`
 
@@ -103,6 +104,7 @@ func DefaultServe() *Serve {
 		},
 		Pictures: Pictures{Thumbnail: 320},
 		Web:      Web{Session: 14 * 24 * time.Hour, Fresh: time.Second, MaxLive: 5000},
+		Swarm:    defaultSwarm(),
 		Log:      Log{Level: "info", Format: "auto"},
 		Cluster:  Cluster{Check: 300 * time.Millisecond, Hold: 10 * time.Second},
 		Farm:     farm.Defaults(),

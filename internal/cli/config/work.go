@@ -12,11 +12,12 @@ type Work struct {
 	LeaveFree  int            `yaml:"leave_free" help:"How many cores are left to the machine's owner."`
 	Amounts    []string       `yaml:"amounts" help:"Further OpenJD amounts that this machine offers, as NAME=NUMBER."`
 	Attributes []string       `yaml:"attributes" help:"Further OpenJD attributes that this machine has, as NAME=VALUE; the same name may come several times."`
+	Swarm      Swarm          `yaml:"swarm"`
 	Log        Log            `yaml:"log"`
 	Worker     agent.Settings `yaml:"worker"`
 }
 
 // DefaultWork returns the settings of a worker that says nothing else.
 func DefaultWork() *Work {
-	return &Work{Slots: 1, Log: Log{Level: "info", Format: "auto"}, Worker: agent.Defaults()}
+	return &Work{Slots: 1, Swarm: defaultSwarm(), Log: Log{Level: "info", Format: "auto"}, Worker: agent.Defaults()}
 }

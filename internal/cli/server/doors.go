@@ -43,7 +43,7 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // term as the writer; docs/design/cluster.md says what that means for a door.
 func (s *Server) wire(f *farm.Farm, d *doors) error {
 	s.wireSheepIt(f, d)
-	return nil
+	return s.swarm(f, d)
 }
 
 // ownListener is the listener of a door that has its own.
@@ -56,7 +56,10 @@ type ownListener struct {
 // ownListeners are those of all doors, a line for each. Every server of a farm
 // opens them; a server that does not write passes on what comes.
 func (s *Server) ownListeners() []ownListener {
-	return nil
+	set := s.cfg.Settings
+	return []ownListener{
+		{"swarm", set.Swarm.Address(), set.Swarm.Allow},
+	}
 }
 
 // openDoors makes what a writer serves.

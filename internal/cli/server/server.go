@@ -12,12 +12,14 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"drover.farm/internal/cli/config"
 	"drover.farm/internal/cli/gc"
 	"drover.farm/internal/cluster"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/library"
 	"drover.farm/internal/livelog"
 	"drover.farm/internal/lockout"
 	"drover.farm/internal/store/postgres"
@@ -35,21 +37,22 @@ type Config struct {
 
 // Server is a running farm.
 type Server struct {
-	cfg    Config
-	log    *slog.Logger
-	term   *cluster.Term // of a farm of one server, else nil
-	node   *cluster.Node // of a farm of several, else nil
-	follow *farm.Farm    // what a server of several knows while it does not write
-	blobs  files
-	live   *livelog.Store
-	origin *origin
-	fails  *lockout.Counter // of all ways to log in
-	store  farm.Store
-	http   *http.Server
-	listen net.Listener
-	tls    *pair          // the certificate, or nil
-	own    []*http.Server // of doors with listeners of their own
-	scheme string
+	cfg     Config
+	log     *slog.Logger
+	term    *cluster.Term // of a farm of one server, else nil
+	node    *cluster.Node // of a farm of several, else nil
+	follow  *farm.Farm    // what a server of several knows while it does not write
+	blobs   files
+	live    *livelog.Store
+	origin  *origin
+	fails   *lockout.Counter // of all ways to log in
+	store   farm.Store
+	http    *http.Server
+	listen  net.Listener
+	tls     *pair                            // the certificate, or nil
+	own     []*http.Server                   // of doors with listeners of their own
+	imports atomic.Pointer[library.Importer] // of the term, or nil
+	scheme  string
 
 	farmConfig farm.Config
 	background sync.WaitGroup

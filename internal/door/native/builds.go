@@ -18,6 +18,11 @@ func (d *door) builds(ctx context.Context, c *call) (api.BuildList, error) {
 	for i := range bs {
 		out.Builds = append(out.Builds, buildView(&bs[i]))
 	}
+	if d.Imports != nil && (product == "" || product == "vray") {
+		for _, f := range d.Imports() {
+			out.Files = append(out.Files, api.ImportFile{Name: f.Name, Size: f.Size, State: string(f.State), Reason: f.Reason, Tries: f.Tries, Next: moment(f.Next)})
+		}
+	}
 	return out, err
 }
 

@@ -49,9 +49,10 @@ type Config struct {
 	Uploads blob.Uploads
 	Logs    *livelog.Store
 	Library Library
-	Log     *slog.Logger // nil: nowhere
-	Version string       // of the program, as GET /farm shows it
-	Doors   []string     // that are open, as GET /farm shows them; "native"
+	Imports func() []library.File // what is in the import folder; nil: there is none
+	Log     *slog.Logger          // nil: nowhere
+	Version string                // of the program, as GET /farm shows it
+	Doors   []string              // that are open, as GET /farm shows them; "native"
 
 	UploadLimit  int64         // bytes that one uploaded file may have; 1 TiB
 	UploadExpiry time.Duration // after which unfinished uploads go, as clients are told; 24 h

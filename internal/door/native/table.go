@@ -113,8 +113,8 @@ func (d *door) buildRoutes() []route {
 	return []route{
 		{method: get, path: "/builds", access: anybody, summary: "List the builds of renderers in the library", handler: give(200, d.builds),
 			query: []param{{"product", "string", "only this renderer's"}}},
-		{method: post, path: "/builds", access: operator, summary: "Add a build of a renderer to the library", holds: true, handler: take(200, d.addBuild),
-			help: "The archive is uploaded before. What it is, which version and for which system is read from its content; what the body says of it overrules that. A build that is there already is answered as it is."},
+		{method: post, path: "/builds", access: anybody, summary: "Add a build of a renderer to the library", holds: true, handler: take(200, d.addBuild),
+			help: "The archive is uploaded before. What it is, which version and for which system is read from its content; what the body says of it overrules that. A build that is there already is answered as it is. It takes the role operator; what an account with the role renderer adds is set aside until an operator takes it."},
 		{method: get, path: "/builds/{build}", access: anybody, summary: "Show a build of a renderer", handler: give(200, d.build)},
 		{method: pat, path: "/builds/{build}", access: operator, summary: "Make a build usable, set it aside, retire it or try it", handler: take(200, d.patchBuild),
 			help: "On trial only some workers have it, until each has done a task with it; when too many tasks fail it is set aside. Setting aside is the way back: jobs without frames begin with the version before."},
