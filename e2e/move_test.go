@@ -14,7 +14,7 @@ import (
 func TestABackupUnderLoadIsAFarm(t *testing.T) {
 	t.Parallel()
 	const frames = 60
-	f := harness.StartFarm(t, "--files-spare", "1ms", "--files-sweep", "50ms")
+	f := harness.StartFarm(t, "--files-spare", "3s", "--files-sweep", "50ms")
 	for range 2 {
 		f.StartWorker("--slots", "2")
 	}
