@@ -56,9 +56,11 @@ func (h *Hosts) reload() error {
 	host, ok := find(hosts, h.self)
 	switch {
 	case !ok:
-		return fmt.Errorf("Host %q has no record in the hosts file %q.", h.self, h.file) //nolint:staticcheck // in the manual's style
+		//lint:ignore ST1005 a message of its own, as the manual writes them
+		return fmt.Errorf("Host %q has no record in the hosts file %q.", h.self, h.file)
 	case host.CPUs == 0:
-		return fmt.Errorf("Host %q is no server: its record in %s has 0 CPUs.", h.self, host.at) //nolint:staticcheck
+		//lint:ignore ST1005 likewise
+		return fmt.Errorf("Host %q is no server: its record in %s has 0 CPUs.", h.self, host.at)
 	}
 	h.mu.Lock()
 	h.host = host
