@@ -782,17 +782,17 @@ func TestWhySaysWhatKeepsAJob(t *testing.T) {
 		want string
 	}{
 		{"no workers", template("1"), func(*bundle, int64) {}, "the farm has no workers"},
-		{"nobody fits", big, func(b *bundle, _ int64) { b.worker("small") }, "none of the 1 workers fits: needs at least 65536 of amount.worker.memory, the worker has 16384"},
+		{"nobody fits", big, func(b *bundle, _ int64) { b.worker("small") }, "of 1 worker none fits: needs at least 65536 MiB of memory, the worker has 16384"},
 		{"paused", template("1"), func(b *bundle, id int64) {
 			b.check(errOf(b.f.Pause(b.t.Context(), farm.JobChange{By: ann, Job: id, Reason: "wait for the light"})))
 		}, "paused: wait for the light"},
-		{"busy", template("1-2"), func(b *bundle, _ int64) { b.mustClaim(b.worker("w")) }, "all 1 workers that fit are busy"},
-		{"free", template("1-2"), func(b *bundle, _ int64) { b.worker("w") }, "1 workers that fit are free"},
+		{"busy", template("1-2"), func(b *bundle, _ int64) { b.mustClaim(b.worker("w")) }, "every worker that fits is busy (1)"},
+		{"free", template("1-2"), func(b *bundle, _ int64) { b.worker("w") }, "free and fitting: 1 worker"},
 		{"disabled", template("1"), func(b *bundle, _ int64) {
 			off := false
 			b.check(errOf(b.f.ChangeWorker(b.t.Context(), admin, b.worker("w").ID, farm.WorkerChange{Enabled: &off, Reason: "fan broken"})))
 		}, "disabled by an operator: fan broken"},
-		{"done", template("1"), func(b *bundle, _ int64) { b.complete(b.mustClaim(b.worker("w"))) }, "all 1 tasks"},
+		{"done", template("1"), func(b *bundle, _ int64) { b.complete(b.mustClaim(b.worker("w"))) }, "all of 1 task"},
 		{"maintenance", template("1"), func(b *bundle, _ int64) { b.check(b.f.SetMaintenance(b.t.Context(), admin, true)) }, "drover maintenance off"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

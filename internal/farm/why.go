@@ -91,7 +91,7 @@ func (st *state) explain(j *job) *Explanation {
 	c := j.Counts()
 	switch {
 	case j.State == JobDone:
-		out.Summary = fmt.Sprintf("the job is done: all %d tasks", c.Total)
+		out.Summary = "the job is done: all of " + num(c.Total, "task")
 	case j.State == JobFailed:
 		out.Summary = "the job failed: " + j.Reason
 	case j.State == JobCanceled:
@@ -101,9 +101,9 @@ func (st *state) explain(j *job) *Explanation {
 	case st.values[ValueMaintenance] == "on":
 		out.Summary = "the farm is in maintenance: no work is handed out until \"drover maintenance off\""
 	case c.Waiting == 0:
-		out.Summary = fmt.Sprintf("nothing of it waits: %d tasks are running", c.Running)
+		out.Summary = "nothing of it waits; running: " + num(c.Running, "task")
 	default:
-		out.Summary = fmt.Sprintf("%d tasks wait, %d are running", c.Waiting, c.Running)
+		out.Summary = fmt.Sprintf("%s waiting, %d running", num(c.Waiting, "task"), c.Running)
 		for _, s := range out.Steps {
 			if s.Waiting > 0 && s.State == StepReady {
 				out.Summary += ": " + s.Text
@@ -182,17 +182,17 @@ func (st *state) sum(s *step, classes []WorkerClass) string {
 	case all == 0:
 		return "the farm has no workers; start one with \"drover work\""
 	case fit == 0:
-		return fmt.Sprintf("none of the %d workers fits: %s", all, classes[0].Reasons[0])
+		return fmt.Sprintf("of %s none fits: %s", num(int64(all), "worker"), classes[0].Reasons[0])
 	case free > 0:
-		return fmt.Sprintf("%d workers that fit are free; tasks start as they ask", free)
+		return fmt.Sprintf("free and fitting: %s; tasks start as they ask", num(int64(free), "worker"))
 	}
 	higher, older := st.queue.Ahead(&sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Priority: s.job.Priority})
-	text := fmt.Sprintf("all %d workers that fit are busy", fit)
+	text := fmt.Sprintf("every worker that fits is busy (%d)", fit)
 	if higher > 0 {
-		text += fmt.Sprintf("; %d steps of a higher priority go first", higher)
+		text += "; ahead by priority: " + num(int64(higher), "step")
 	}
 	if older > 0 {
-		text += fmt.Sprintf("; %d older steps of %s go first", older, s.job.Owner)
+		text += fmt.Sprintf("; ahead by age: %s of %s", num(int64(older), "step"), s.job.Owner)
 	}
 	return text
 }
@@ -271,4 +271,12 @@ func (f *Farm) Estimate(ctx context.Context, id int64) (*ETA, error) {
 		return nil
 	})
 	return out, err
+}
+
+// num is a number of things.
+func num(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

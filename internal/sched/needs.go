@@ -98,35 +98,6 @@ type Reason struct {
 	Passing bool `json:"passing,omitempty"`
 }
 
-// String is the reason as a sentence.
-func (r Reason) String() string {
-	switch r.Code {
-	case "closed":
-		return "takes no work: " + r.Have
-	case "door":
-		return fmt.Sprintf("joined through the door %s, the job allows only %s", r.Have, r.Want)
-	case "form":
-		return fmt.Sprintf("joined through the door %s, whose workers cannot render jobs of this form", r.Have)
-	case "tags":
-		return fmt.Sprintf("lacks the tag %s", r.Want)
-	case "owner":
-		return fmt.Sprintf("takes only jobs of %s", r.Have)
-	case "job":
-		return fmt.Sprintf("takes only the jobs %s", r.Have)
-	case "amount":
-		return fmt.Sprintf("needs %s of %s, the worker has %s", r.Want, r.Name, r.Have)
-	case "attribute":
-		return fmt.Sprintf("needs %s to be %s, the worker has %s", r.Name, r.Want, r.Have)
-	case "busy":
-		return fmt.Sprintf("needs %s of %s, %s is free just now", r.Want, r.Name, r.Have)
-	case "limit":
-		return fmt.Sprintf("the limit %s is used up: needs %s, %s is free", r.Name, r.Want, r.Have)
-	case "avoided":
-		return "its tasks that wait failed on this worker before, and others are to try them first"
-	}
-	return r.Code
-}
-
 // Fits says why the worker could not run a task with these needs even with
 // nothing else to do; nil when it could. limits names the amounts that are
 // drawn from the farm and not from the worker.
