@@ -27,11 +27,12 @@ type ClaimRequest struct {
 	Uploading []int64
 	// Within is what the worker's owner allows of a task.
 	Within Bounds
-	// Also is how many further tasks of the same step the worker takes in the
-	// same breath, beyond its slots: for workers that render a run of frames in
-	// one start of the renderer. Steps that need amounts give one task all the
-	// same. The leases come as Lease.More.
-	Also int
+	// Also, when not nil, says how many further tasks of the job's step the
+	// worker takes in the same breath, beyond its slots: for workers that render
+	// a run of frames in one start of the renderer. Steps that need amounts give
+	// one task all the same. The leases come as Lease.More. It is called as Only
+	// is.
+	Also func(*Job) int
 	// Only, when not nil, says whether the worker can take a task of the job. It
 	// is called by the dispatcher: it must be quick, wait for nothing and keep
 	// nothing of the job.
@@ -311,10 +312,10 @@ const maxAlso = 1000
 
 // also adds further tasks of the step to what the claim was given.
 func (st *state) also(c *claim, s *step, w *worker) {
-	if s.Needs != nil && len(s.Needs.Amounts) > 0 {
+	if c.req.Also == nil || s.Needs != nil && len(s.Needs.Amounts) > 0 {
 		return
 	}
-	for range min(c.req.Also, maxAlso) {
+	for range min(c.req.Also(s.job.Job), maxAlso) {
 		if !st.takes(s, w.ID) {
 			return
 		}

@@ -12,7 +12,9 @@ import (
 func TestNotesLiveWithTheirJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, farm.Settings{})
-		j := b.submit(ann, template("1"), func(s *farm.Submission) { s.Notes = []farm.Note{{Key: "d/task/6", Text: "six"}} })
+		j := b.submit(ann, template("1"), func(s *farm.Submission) {
+			s.Notes = func(job int64) []farm.Note { return []farm.Note{{Key: "d/task/6", Text: "six"}} }
+		})
 		b.check(b.f.PutNotes(t.Context(), []farm.Note{{Key: "d/set", Text: "x"}, {Key: "d/task/60", Job: j.ID}}))
 		b.restart()
 		n, err := b.f.Note(t.Context(), "d/task/6")
@@ -46,7 +48,7 @@ func TestAClaimTakesARunOfTasks(t *testing.T) {
 		first, second := b.submit(ann, template("1-5")), b.submit(ann, template("1-2"))
 		w := b.worker("w")
 		claim := func(also int, only int64) *farm.Lease {
-			l, err := b.f.Claim(t.Context(), farm.ClaimRequest{By: ann, Worker: w.ID, Also: also, Only: func(j *farm.Job) bool { return j.ID == only }})
+			l, err := b.f.Claim(t.Context(), farm.ClaimRequest{By: ann, Worker: w.ID, Also: func(*farm.Job) int { return also }, Only: func(j *farm.Job) bool { return j.ID == only }})
 			b.check(err)
 			return l
 		}

@@ -23,7 +23,9 @@ type Submission struct {
 	Paused   bool   // wait for "resume"
 	Build    string // version of the renderer that the job is pinned to; empty: the newest at its first lease
 	Spec     Spec
-	Notes    []Note // of a door, kept with the job: their Job is set to it
+	// Notes gives what the door keeps with the job that gets this number. It is
+	// called by the dispatcher; nil: nothing.
+	Notes func(job int64) []Note
 }
 
 // DefaultPriority is the priority of a job that asks for none.
@@ -42,6 +44,15 @@ func (f *Farm) Submit(ctx context.Context, s Submission) (*Job, error) {
 		if st.users[s.Owner] == nil {
 			return Errorf(NotFound, "there is no account %s", quote(s.Owner))
 		}
+		var notes []Note
+		if s.Notes != nil {
+			notes = s.Notes(st.lastJob + 1)
+		}
+		for i := range notes {
+			if err := notes[i].check(); err != nil {
+				return err
+			}
+		}
 		st.lastJob++
 		row := *j
 		row.ID, row.Created = st.lastJob, st.now
@@ -57,7 +68,7 @@ func (f *Farm) Submit(ctx context.Context, s Submission) (*Job, error) {
 		for _, step := range live.steps {
 			st.place(step)
 		}
-		for _, n := range s.Notes {
+		for _, n := range notes {
 			n.Job = row.ID
 			st.putNote(n)
 		}
@@ -87,11 +98,6 @@ func (f *Farm) prepare(ctx context.Context, s *Submission) (*Job, error) {
 	}
 	if err := f.surround(ctx, &s.Spec); err != nil {
 		return nil, err
-	}
-	for i := range s.Notes {
-		if err := s.Notes[i].check(); err != nil {
-			return nil, err
-		}
 	}
 	j := &Job{Owner: s.Owner, Priority: s.Priority, Spec: s.Spec, State: JobWaiting, Paused: s.Paused}
 	built, err := f.Instantiate(j)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"drover.farm/internal/door/flamenco"
 	"drover.farm/internal/door/sheepit"
 	"drover.farm/internal/farm"
 )
@@ -26,7 +27,8 @@ type Serve struct {
 	Log          Log            `yaml:"log"`
 	Farm         farm.Settings  `yaml:"farm"`
 
-	SheepIt sheepit.Settings `yaml:"sheepit"`
+	SheepIt  sheepit.Settings  `yaml:"sheepit"`
+	Flamenco flamenco.Settings `yaml:"flamenco"`
 }
 
 // Cluster is how a server takes part in a farm of several, which share a
@@ -109,5 +111,6 @@ func DefaultServe() *Serve {
 		Cluster:  Cluster{Check: 300 * time.Millisecond, Hold: 10 * time.Second},
 		Farm:     farm.Defaults(),
 		SheepIt:  sheepit.Defaults(),
+		Flamenco: flamenco.Defaults(),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"drover.farm/internal/cluster"
+	"drover.farm/internal/door/flamenco"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/gate"
 )
@@ -43,6 +44,9 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // term as the writer; docs/design/cluster.md says what that means for a door.
 func (s *Server) wire(f *farm.Farm, d *doors) error {
 	s.wireSheepIt(f, d)
+	if err := s.wireFlamenco(f, d); err != nil {
+		return err
+	}
 	return s.swarm(f, d)
 }
 
@@ -59,6 +63,7 @@ func (s *Server) ownListeners() []ownListener {
 	set := s.cfg.Settings
 	return []ownListener{
 		{"swarm", set.Swarm.Address(), set.Swarm.Allow},
+		{flamenco.Name, set.Flamenco.Listen, set.Flamenco.Allow},
 	}
 }
 

@@ -1,12 +1,13 @@
 package server
 
 import (
+	"drover.farm/internal/door/flamenco"
 	"drover.farm/internal/door/sheepit"
 	"drover.farm/internal/farm"
 )
 
 // through says which jobs each door can carry, for those that cannot carry all.
-var through = map[string]func(*farm.Spec) bool{"sheepit": sheepit.Through}
+var through = map[string]func(*farm.Spec) bool{"sheepit": sheepit.Through, flamenco.Name: flamenco.Carries}
 
 func (s *Server) wireSheepIt(f *farm.Farm, d *doors) {
 	set := s.cfg.Settings

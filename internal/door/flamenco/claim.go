@@ -1,0 +1,125 @@
+package flamenco
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"time"
+
+	"drover.farm/internal/farm"
+)
+
+func newForm(v url.Values) io.Reader { return bytes.NewReader([]byte(v.Encode())) }
+
+// claim asks the farm for work that the worker can do, and makes it the worker's.
+func (d *Door) claim(ctx context.Context, m *member, wait time.Duration) *work {
+	t := target{m.sys, d.kindOf(m) == pull}
+	l, err := d.farm.Claim(ctx, farm.ClaimRequest{By: d.by, Worker: m.id, Wait: wait, Also: d.also, Only: d.fits(t)})
+	if farm.CodeOf(err) == farm.Gone {
+		d.dismiss(m)
+		return nil
+	}
+	if err != nil || l == nil {
+		return nil
+	}
+	w := d.take(m, append([]*farm.Lease{l}, l.More...))
+	if d.others(w) {
+		d.giveBack(w, "another Flamenco worker was given this task in the same moment")
+		return nil
+	}
+	d.log.Info("work given", "task", w.id, "job", w.job.ID, "worker", m.id, "frames", len(w.frames))
+	return w
+}
+
+// also is how many frames more of a job a worker takes at once. The dispatcher
+// calls it.
+func (d *Door) also(j *farm.Job) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.posts[j.ID] != nil {
+		return d.set.Chunk - 1
+	}
+	return d.set.Frames - 1
+}
+
+// fits says which jobs a worker can do. The dispatcher calls what it returns.
+func (d *Door) fits(t target) func(*farm.Job) bool {
+	return func(j *farm.Job) bool {
+		d.mu.Lock()
+		p := d.posts[j.ID]
+		d.mu.Unlock()
+		if p == nil {
+			return isBlender(&j.Spec) && (t.pull || d.canStage(t.sys)) && d.portable(j)
+		}
+		if d.busy(j.ID, nil) {
+			return false
+		}
+		_, err := d.compilePost(p, t, []int64{1}, len(j.Spec.Files) > 0 && len(p.order.file) == 0)
+		var reach errReach
+		if errors.As(err, &reach) {
+			d.log.Debug("a worker cannot do a task", "task", p.ID, "err", err)
+		}
+		return err == nil && (t.pull || len(p.order.file) > 0 || p.Type == typePrint || d.canStage(t.sys))
+	}
+}
+
+// busy reports whether a worker other than that of w is at the posted job: as in
+// the original, one at a time is.
+func (d *Door) busy(job int64, w *work) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, o := range d.work {
+		if o != w && !o.over && o.post != nil && o.job.ID == job {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Door) others(w *work) bool { return w.post != nil && d.busy(w.job.ID, w) }
+
+func (d *Door) canStage(s system) bool {
+	_, ok := d.shares.staging(s)
+	return ok
+}
+
+// prepare makes the command of a worker's work, and lays its files out where the
+// worker finds them.
+func (d *Door) prepare(m *member, w *work) ([]string, error) {
+	t := target{m.sys, d.kindOf(m) == pull}
+	if w.post != nil {
+		o, err := w.post.want()
+		if err != nil {
+			return nil, err
+		}
+		zipped := len(w.job.Spec.Files) > 0 && len(o.file) == 0
+		if t.pull || !zipped {
+			d.makeOutput(o)
+			return d.compilePost(w.post, t, w.frames, zipped)
+		}
+	}
+	if t.pull {
+		return d.compileJob(w.job, t, w.frames, hereJob, hereOutput), nil
+	}
+	in, out, err := d.stage(m, w)
+	if err != nil {
+		return nil, err
+	}
+	return d.compileJob(w.job, t, w.frames, in, out), nil
+}
+
+// returnLeases gives leases back untried. The work whose leases they are may be
+// nil.
+func (d *Door) returnLeases(w *work, leases []*farm.Lease, why string) {
+	if len(leases) == 0 {
+		return
+	}
+	err := d.insist("return leases", func(ctx context.Context) error {
+		return d.farm.Return(ctx, d.by, leases[0].Worker, ids(leases), why)
+	})
+	if err != nil && d.ctx.Err() == nil && !gone(err) {
+		d.log.Error("leases cannot be given back; they run out", "work", w, "err", err)
+	}
+}
