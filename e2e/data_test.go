@@ -69,3 +69,15 @@ func TestRubbishIsRefused(t *testing.T) {
 		t.Errorf("a wrong token: exit %d, %s", r.Code, r.ErrOut)
 	}
 }
+
+// fill writes a file of n bytes whose content depends on seed.
+func fill(t *testing.T, path string, n int, seed byte) {
+	t.Helper()
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = seed + byte(i>>12)*7 + byte(i)
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -103,17 +102,5 @@ wait $farm`
 	jobs, err := c.Jobs(t.Context(), client.JobFilter{})
 	if err != nil || len(jobs.Jobs) != 3 {
 		t.Errorf("jobs on a full disk: %+v, %v; want the 3 that were accepted", jobs, err)
-	}
-}
-
-// fill writes a file of n bytes whose content depends on seed.
-func fill(t *testing.T, path string, n int, seed byte) {
-	t.Helper()
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = seed + byte(i>>12)*7 + byte(i)
-	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
 	}
 }
