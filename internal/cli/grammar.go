@@ -4,6 +4,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"drover.farm/internal/renderer/blender"
+	"drover.farm/internal/renderer/vray"
 )
 
 const about = `Drover is a render farm in one program: a server that keeps the queue and the files,
@@ -38,7 +39,7 @@ type root struct {
 	Ray   rayserverCmd `cmd:"" name:"rayserver" passthrough:"" group:"farm" help:"Run Radiance simulations for other machines, as Rayfront's Rayserver does."`
 	Demo  demoCmd      `cmd:"" group:"farm" help:"Render a sample animation, from nothing to a film."`
 
-	Submit submitCmd `cmd:"" group:"jobs" help:"Submit a Blender scene, an OpenJD template or a job bundle."`
+	Submit submitCmd `cmd:"" group:"jobs" help:"Submit a Blender or V-Ray scene, an OpenJD template or a job bundle."`
 	Job    jobCmd    `cmd:"" group:"jobs" help:"List, look at, steer and fetch jobs."`
 
 	Worker      workerCmd      `cmd:"" group:"manage" help:"List and steer workers."`
@@ -56,6 +57,7 @@ type root struct {
 	Version versionCmd `cmd:"" group:"tools" help:"Print the version."`
 
 	Blender blender.Cmd `cmd:"" hidden:"" help:"What Blender's job template runs within a session."`
+	VRay    vray.Cmd    `cmd:"" name:"vray" hidden:"" help:"What V-Ray's job template runs within a session."`
 }
 
 func newRoot(args []string) (*root, error) {

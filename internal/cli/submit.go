@@ -17,7 +17,7 @@ type submitCmd struct {
 	Shown
 	Remote
 	Waiting
-	What string `arg:"" name:"scene-or-template" help:"SCENE.blend, an OpenJD job template (.yaml or .json), or the folder of a job bundle."`
+	What string `arg:"" name:"scene-or-template" help:"SCENE.blend, SCENE.vrscene, an OpenJD job template (.yaml or .json), or the folder of a job bundle."`
 
 	Name     string   `placeholder:"NAME" help:"Name of the job. By default the scene's, or what the template says."`
 	Priority int      `default:"50" placeholder:"N" help:"0 to 100; higher goes first. Default: 50."`
@@ -50,6 +50,7 @@ type sceneFlags struct {
 	Engine     string  `group:"Of scenes:" placeholder:"ENGINE" help:"Render engine, such as CYCLES or BLENDER_EEVEE."`
 	Scene      string  `group:"Of scenes:" placeholder:"NAME" help:"Scene within the file. By default the active one."`
 	Camera     string  `group:"Of scenes:" placeholder:"NAME" help:"Camera. By default the scene's."`
+	Tiles      string  `group:"Of scenes:" placeholder:"CxR" help:"Cut each frame of a V-Ray scene into columns and rows of tiles, such as 2x2, and join them."`
 	AllowBlack bool    `group:"Of scenes:" help:"Wholly black pictures are right, too."`
 	Autoexec   bool    `group:"Of scenes:" help:"Let scripts in the scene run."`
 }
@@ -57,6 +58,7 @@ type sceneFlags struct {
 func (c *submitCmd) Examples() string {
 	return `  drover submit shot.blend --frames 1-48 --wait --out frames
   drover submit shot.blend --frames 1-100:10 --samples 16 --name "shot, quick look"
+  drover submit shot.vrscene --frames 1-48 --tiles 2x2
   drover submit template.yaml -p Frames=1-10 -p Script=@comp.py
   drover submit bundle/ --priority 80 --json
 `
@@ -129,7 +131,9 @@ func (c *submitCmd) prepare(a *App, farm *client.Client) (*ready, error) {
 		job, err = c.bundle(a, farm)
 	case ext == ".yaml" || ext == ".yml" || ext == ".json" || ext == ".template":
 		job, err = c.template(a, farm)
-	case ext == ".vrscene" || ext == ".rif":
+	case ext == ".vrscene":
+		job, err = c.vrscene(a, farm)
+	case ext == ".rif":
 		return nil, usagef("%s: scenes of this kind cannot be submitted yet; an OpenJD template that renders them can", c.What)
 	default: // .blend, .blend1 and whatever people call their scenes
 		job, err = c.scene(a)

@@ -15,6 +15,9 @@ func (c *submitCmd) scene(a *App) (*ready, error) {
 	if len(c.Param)+len(c.Environment) > 0 {
 		return nil, usagef("-p and --environment are for OpenJD templates; a scene has --frames, --samples and so on")
 	}
+	if c.Tiles != "" {
+		return nil, usagef("--tiles is for V-Ray scenes")
+	}
 	frames := ""
 	if c.Frames != nil {
 		frames = *c.Frames

@@ -18,6 +18,7 @@ import (
 	"drover.farm/internal/cli/config"
 	"drover.farm/internal/client"
 	"drover.farm/internal/renderer/blender"
+	"drover.farm/internal/renderer/vray"
 )
 
 type workCmd struct {
@@ -118,6 +119,9 @@ func detect(ctx context.Context, dir string, log *slog.Logger) []api.Renderer {
 	var out []api.Renderer
 	for _, b := range blender.Detect(ctx, blender.DetectOptions{Cache: filepath.Join(dir, "blenders.json"), Log: log}) {
 		out = append(out, api.Renderer{Product: "blender", Version: b.Version, Hash: b.Hash, Path: b.Path})
+	}
+	for _, v := range vray.Detect(ctx) {
+		out = append(out, api.Renderer{Product: "vray", Version: v.Version, Path: v.Path})
 	}
 	out = append(out, deployedVRay(filepath.Dir(dir))...)
 	return out

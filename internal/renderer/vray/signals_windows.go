@@ -1,0 +1,5 @@
+package vray
+
+import "os"
+
+var endSignals = []os.Signal{os.Interrupt}
