@@ -6,6 +6,15 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"drover.farm/openjd/expr"
+)
+
+// What the expressions of a document may take while it is checked, so that no
+// document takes long. What takes more is left to be found when a job is made.
+const (
+	checkOps   = 200_000
+	checkBytes = 16_000_000
 )
 
 // maxErrors bounds how many errors of one document are told.
@@ -23,11 +32,16 @@ type checker struct {
 	more int
 	lim  limits
 	// bundle1 and chunking tell which extensions the document names.
-	bundle1, chunking bool
+	bundle1, chunking, expr bool
+	// budget is what evaluating the document's expressions may take, to know their
+	// types.
+	budget expr.Budget
+	// exprText is how many bytes of expressions are left to the document.
+	exprText int
 }
 
 func newChecker() *checker {
-	return &checker{lim: limits{identifier: 64, jobName: 128, stepName: 64, envName: 64, parameters: 50, filename: 64}}
+	return &checker{exprText: maxExprText, budget: expr.Budget{Ops: checkOps, Bytes: checkBytes}, lim: limits{identifier: 64, jobName: 128, stepName: 64, envName: 64, parameters: 50, filename: 64}}
 }
 
 func (c *checker) fail(n *node, at *place, rule, hint string) {
@@ -82,7 +96,7 @@ func (c *checker) object(n *node, at *place, known ...string) (object, bool) {
 func unknownKey(key string, known []string) (rule, hint string) {
 	switch key {
 	case "let":
-		return "belongs to the extension EXPR, which is not supported", "write the values out"
+		return "belongs to the extension EXPR", "add EXPR to extensions"
 	case "onWrapEnvEnter", "onWrapTaskRun", "onWrapEnvExit":
 		return "belongs to the extension WRAP_ACTIONS, which is not supported", "remove it"
 	case "<<":

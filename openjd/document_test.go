@@ -135,6 +135,11 @@ func TestPositions(t *testing.T) {
 	}
 }
 
+// expressions is the head of a document with the extension EXPR, and more.
+func expressions(more string) string {
+	return "specificationVersion: jobtemplate-2023-09\nextensions: [EXPR]\nname: a\n" + more
+}
+
 // hostileDocuments are built to cost as much as they can.
 func hostileDocuments() map[string]string {
 	n := maxDocument - 500
@@ -170,6 +175,13 @@ func hostileDocuments() map[string]string {
 		"parameters":     head + "parameterDefinitions:\n" + rows("- {name: k%d, type: INT}\n"),
 		"steps":          head + "steps:\n" + strings.Repeat("- {x: y}\n", 25000),
 		"allowed values": head + "parameterDefinitions:\n- {name: a, type: FLOAT, default: 3, allowedValues: [" + strings.Repeat("1e3,", maxIndicators-10) + "3]}\n",
+		"operators":      expressions("jobEnvironments: [{name: e, variables: {A: '{{" + strings.Repeat("1+", 4900) + "1}}'}}]"),
+		"groups":         expressions("jobEnvironments: [{name: e, variables: {" + rows("A%d: '{{"+strings.Repeat("(", 90)+"1"+strings.Repeat(")", 90)+"}}',") + "}}]"),
+		"calls":          expressions("steps:\n- {let: [" + strings.Repeat("'a = len(range(9999))',", 2000) + "]}"),
+		"texts":          expressions("steps: [{let: [" + strings.Repeat(`"a = 'x' * 9999999",`, 2000) + "]}]"),
+		"patterns":       expressions("steps: [{let: [" + strings.Repeat(`"a = re_findall('x' * 9999, '(a{99}b{99}|x)*')",`, 1000) + "]}]"),
+		"comprehensions": expressions("steps: [{let: [\"a = [[[c for c in range(99)] for b in range(99)] for a in range(99)]\"]}]"),
+		"unions":         expressions("steps: [{let: ['a = " + strings.Repeat("(1 if Session.HasPathMappingRules else ", 90) + "2.5" + strings.Repeat(")", 90) + " + 1']}]"),
 		"long integer":   "a: " + strings.Repeat("1", n),
 		"combination":    head + "steps: [{parameterSpace: {combination: '" + strings.Repeat("(", n-200) + "'}}]",
 	}

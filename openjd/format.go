@@ -3,6 +3,8 @@ package openjd
 import (
 	"fmt"
 	"strings"
+
+	"drover.farm/openjd/expr"
 )
 
 // FormatString is text with value references in double braces, as in
@@ -16,6 +18,10 @@ type FormatString struct {
 type part struct {
 	text string
 	name string
+	// expr is set for an expression of the extension EXPR, with the types of the
+	// symbols that it uses.
+	expr  *expr.Expr
+	types map[string]expr.Type
 }
 
 // ParseFormatString reads a format string. The error says which expression is
@@ -68,6 +74,9 @@ func (f FormatString) References() []string {
 		if p.name != "" {
 			names = append(names, p.name)
 		}
+		if p.expr != nil {
+			names = append(names, p.expr.Names()...)
+		}
 	}
 	return names
 }
@@ -85,6 +94,9 @@ func (f FormatString) Resolve(symbols Symbols) (string, error) {
 func (f FormatString) resolve(symbols Symbols, most int) (string, error) {
 	if len(f.parts) == 0 {
 		return f.raw, nil
+	}
+	if f.hasExpr() {
+		return f.exprText(symbols, most, nil)
 	}
 	size := 0
 	for _, p := range f.parts {

@@ -1,9 +1,12 @@
 package openjd
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"drover.farm/openjd/expr"
 )
 
 // Options are the circumstances of a submission.
@@ -36,7 +39,8 @@ func (t *JobTemplate) Instantiate(values map[string]string, o Options) (*Job, er
 	if err != nil {
 		return nil, err
 	}
-	m := maker{c: newChecker()}
+	m := maker{c: newChecker(), budget: expr.NewBudget()}
+	m.c.expr = slices.Contains(t.extensions, ExtensionExpr)
 	m.c.bundle1 = slices.Contains(t.extensions, ExtensionFeatureBundle1)
 	params := m.c.bind(defs, values, o)
 	if err := m.c.err(); err != nil {
@@ -45,12 +49,13 @@ func (t *JobTemplate) Instantiate(values map[string]string, o Options) (*Job, er
 	m.symbols = submissionSymbols(params)
 	j := &Job{Description: t.description, Extensions: t.Extensions(), Parameters: params}
 	j.Name = m.jobName(t)
+	m.symbols[SymbolJobName] = j.Name
 	for _, e := range o.Environments {
 		j.Environments = append(j.Environments, m.environment(e.env))
 	}
 	j.Environments = append(j.Environments, m.environments(t.envs)...)
 	for i, s := range t.steps {
-		j.Steps = append(j.Steps, m.step(s, (*place)(nil).field("steps").item(i)))
+		j.Steps = append(j.Steps, m.makeStep(s, (*place)(nil).field("steps").item(i)))
 	}
 	if err := m.c.err(); err != nil {
 		return nil, err
@@ -74,6 +79,10 @@ func submissionSymbols(params []JobParameter) Symbols {
 type maker struct {
 	c       *checker
 	symbols Symbols
+	// budget is what all expressions of the job together may take.
+	budget *expr.Budget
+	// step holds what the let of the step that is being made has bound.
+	step Bindings
 }
 
 // maxSubmitted bounds, in bytes, what resolves when a job is made: ranges are the
@@ -82,12 +91,30 @@ const maxSubmitted = maxRangeText
 
 // resolve resolves f, or tells why not.
 func (m *maker) resolve(f FormatString, at *place) (string, bool) {
-	s, err := f.resolve(m.symbols, maxSubmitted)
+	s, err := f.resolveWith(m.symbols, maxSubmitted, m.budget)
 	if err != nil {
-		m.c.fail(nil, at, err.Error(), "use job parameters that the template defines")
+		m.c.fail(nil, at, err.Error(), "use job parameters that the template defines, with values that fit")
 		return "", false
 	}
 	return s, true
+}
+
+// resolveItem resolves an item of a list, which may stand for several.
+func (m *maker) resolveItem(f FormatString, at *place) []string {
+	all, err := f.resolveAll(m.symbols, maxSubmitted, m.budget)
+	if err != nil {
+		m.c.fail(nil, at, err.Error(), "use job parameters that the template defines, with values that fit")
+	}
+	return all
+}
+
+// given reports whether an optional number is there: one that gives null is not.
+func (m *maker) given(t *numberTemplate) bool {
+	if t == nil || !t.text.whole() {
+		return t != nil
+	}
+	v, err := t.text.parts[0].value(m.symbols, m.budget)
+	return err != nil || !v.IsNull()
 }
 
 // number resolves a number and checks it, nil when it is wrong.
@@ -123,7 +150,12 @@ func (m *maker) environments(envs []envTemplate) []*Environment {
 
 func (m *maker) environment(e envTemplate) *Environment {
 	out := &Environment{Name: e.name, Description: e.description, Variables: e.variables}
+	if e.expr {
+		out.Let = m.step
+		out.Let.used = true
+	}
 	if e.script != nil {
+		out.Let.lets = slices.Concat(m.step.lets, e.script.lets)
 		out.Script = &EnvironmentScript{
 			OnEnter:       m.action(e.script.onEnter, 0, elseNotifyTime),
 			OnExit:        m.action(e.script.onExit, exitTimeout, elseNotifyTime),
@@ -138,12 +170,12 @@ func (m *maker) action(a *actionTemplate, timeout, notify time.Duration) *Action
 		return nil
 	}
 	out := &Action{Command: a.command, Args: a.args, Timeout: timeout, Cancelation: Cancelation{Mode: a.mode}}
-	if a.timeout != nil {
+	if m.given(a.timeout) {
 		out.Timeout = m.seconds(a.timeout, maxTimeout)
 	}
 	if a.mode == CancelNotifyThenTerminate {
 		out.Cancelation.NotifyPeriod = notify
-		if a.notify != nil {
+		if m.given(a.notify) {
 			out.Cancelation.NotifyPeriod = m.seconds(a.notify, maxNotify)
 		}
 	}
@@ -159,11 +191,28 @@ func (m *maker) seconds(t *numberTemplate, most int64) time.Duration {
 	return time.Duration(i) * time.Second
 }
 
-func (m *maker) step(s stepTemplate, at *place) *Step {
+func (m *maker) makeStep(s stepTemplate, at *place) *Step {
+	outer := m.symbols
+	defer func() { m.symbols, m.step = outer, Bindings{} }()
+	m.symbols = maps.Clone(outer)
+	m.symbols[SymbolStepName] = s.name
+	later, err := bind(s.lets, m.symbols, m.budget)
+	if err != nil {
+		m.c.fail(nil, at.field("let"), err.Error(), "give other values, or mend the expression")
+	}
+	if s.expr {
+		m.step = Bindings{used: true, known: Symbols{SymbolStepName: s.name}, lets: later}
+	}
+	for _, b := range s.lets {
+		if v, ok := m.symbols[b.name]; ok {
+			m.step.known[b.name] = v
+		}
+	}
 	out := &Step{
 		Name: s.name, Description: s.description, DependsOn: s.dependsOn,
 		Environments: m.environments(s.environments),
 		Script:       &Script{OnRun: m.action(s.script.onRun, 0, runNotifyTime), EmbeddedFiles: s.script.files},
+		Let:          Bindings{used: s.expr, known: m.step.known, lets: slices.Concat(m.step.lets, s.script.lets)},
 	}
 	if s.host != nil {
 		out.Host = m.host(s.host)

@@ -1,8 +1,11 @@
 package openjd
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+
+	"drover.farm/openjd/expr"
 )
 
 // host resolves requirements and checks what the template could not: names and
@@ -53,16 +56,16 @@ func (m *maker) capability(kind string, f FormatString, at *place, seen map[stri
 func (m *maker) amount(r *AmountRequirement, a amountTemplate) {
 	low, high := "", ""
 	ok := true
-	if a.min != nil {
+	if m.given(a.min) {
 		low, ok = m.number(a.min, checkMin)
 		r.Min, _ = parseFloat(low)
 	}
-	if a.max != nil && ok {
+	if m.given(a.max) && ok {
 		high, ok = m.number(a.max, checkMax)
 		r.Max, _ = parseFloat(high)
 		r.HasMax = true
 	}
-	if a.min == nil && r.HasMax && r.Min > r.Max {
+	if low == "" && r.HasMax && r.Min > r.Max {
 		// The default minimum gives way to a maximum below it.
 		r.Min = r.Max
 	}
@@ -76,14 +79,12 @@ func (m *maker) amount(r *AmountRequirement, a amountTemplate) {
 func (m *maker) attributeValues(name string, list []FormatString, at *place) []string {
 	var values []string
 	for i, f := range list {
-		v, ok := m.resolve(f, at.item(i))
-		if !ok {
-			continue
+		for _, v := range m.resolveItem(f, at.item(i)) {
+			if rule := checkAttributeValue(name, v); rule != "" {
+				m.c.fail(nil, at.item(i), rule, "change the value")
+			}
+			values = append(values, v)
 		}
-		if rule := checkAttributeValue(name, v); rule != "" {
-			m.c.fail(nil, at.item(i), rule, "change the value")
-		}
-		values = append(values, v)
 	}
 	return values
 }
@@ -113,7 +114,8 @@ func (m *maker) space(t *spaceTemplate) *Space {
 func (m *maker) taskParam(t taskParamTemplate) spaceParam {
 	p := spaceParam{name: t.name, typ: t.typ}
 	at := t.at.field("range")
-	if t.values == nil {
+	texts, listed := m.rangeList(t.expr, at)
+	if t.values == nil && !listed {
 		s, ok := m.resolve(t.expr, at)
 		if !ok {
 			return p
@@ -125,18 +127,20 @@ func (m *maker) taskParam(t taskParamTemplate) spaceParam {
 		p.ints = r
 		return p
 	}
-	p.texts = make([]string, 0, len(t.values))
 	for i, f := range t.values {
-		s, ok := m.resolve(f, at.item(i))
-		if !ok {
-			continue
-		}
+		texts = append(texts, m.resolveItem(f, at.item(i))...)
+	}
+	p.texts = make([]string, 0, len(texts))
+	for i, s := range texts {
 		v, rule := taskValue(t.typ, s)
 		if rule != "" {
 			m.c.fail(nil, at.item(i), rule, "give a value of the type "+string(t.typ))
 			continue
 		}
 		p.texts = append(p.texts, v)
+	}
+	if len(texts) == 0 || len(texts) > maxRangeList {
+		m.c.fail(nil, at, fmt.Sprintf("has %d values, and 1 to %d are allowed", len(texts), maxRangeList), "give other values")
 	}
 	if t.typ == TypeChunkInt {
 		// Chunks are sets of integers; a list's order and repeats have no place.
@@ -149,13 +153,25 @@ func (m *maker) taskParam(t taskParamTemplate) spaceParam {
 	return p
 }
 
+// rangeList is the values of a range that is one expression giving a list.
+func (m *maker) rangeList(f FormatString, at *place) (texts []string, listed bool) {
+	if !f.whole() {
+		return nil, false
+	}
+	v, err := f.parts[0].value(m.symbols, m.budget)
+	if err != nil || !v.Known() || v.Type().Kind != expr.KindList {
+		return nil, false
+	}
+	return m.resolveItem(f, at), true
+}
+
 func (m *maker) chunking(p taskParamTemplate) *Chunking {
 	out := &Chunking{Parameter: p.name, Constraint: p.chunks.constraint}
 	if s, ok := m.number(p.chunks.count, checkTaskCount); ok {
 		i, _ := parseInt(s)
 		out.DefaultTaskCount = int(i)
 	}
-	if p.chunks.target != nil {
+	if m.given(p.chunks.target) {
 		if s, ok := m.number(p.chunks.target, checkTargetRuntime); ok {
 			i, _ := parseInt(s)
 			out.TargetRuntimeSeconds = int(i)

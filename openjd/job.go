@@ -1,6 +1,9 @@
 package openjd
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Job is an instantiated template. Submission-time format strings are resolved;
 // those of the host scope (commands, arguments, embedded data, values of
@@ -32,6 +35,20 @@ type JobParameter struct {
 	ObjectType, DataFlow string
 }
 
+// Paths are the paths of a PATH or LIST[PATH] parameter that lie on a machine: URIs
+// are left out; nil for other types.
+func (p JobParameter) Paths() []string {
+	paths := []string{p.Value}
+	switch p.Type {
+	case TypePath:
+	case TypeListPath:
+		paths, _ = listItems(p.Type, p.Value)
+	default:
+		return nil
+	}
+	return slices.DeleteFunc(paths, isURI)
+}
+
 // Step is one step of a job.
 type Step struct {
 	Name, Description string
@@ -45,6 +62,9 @@ type Step struct {
 	// methods of a nil Space say so.
 	Space  *Space
 	Script *Script
+
+	// Let is what the extension EXPR binds here; see Bind.
+	Let Bindings
 }
 
 // HostRequirements is what a host must offer to run a step's tasks.
@@ -88,6 +108,9 @@ type Environment struct {
 	Variables []Variable
 	// Script is nil for an environment of variables alone.
 	Script *EnvironmentScript
+
+	// Let is what the extension EXPR binds here; see Bind.
+	Let Bindings
 }
 
 // Variable is an environment variable that an environment sets.

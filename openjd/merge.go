@@ -116,6 +116,13 @@ func meet(a, b ParameterDefinition) ParameterDefinition {
 	if b.MaxValue == "" || a.MaxValue != "" && compareNumbers(b.Type, a.MaxValue, b.MaxValue) < 0 {
 		b.MaxValue = a.MaxValue
 	}
+	switch {
+	case b.Item == nil:
+		b.Item = a.Item
+	case a.Item != nil:
+		item := meet(*a.Item, *b.Item)
+		b.Item = &item
+	}
 	b.AllowedValues = common(b.Type, a.AllowedValues, b.AllowedValues)
 	return b
 }

@@ -4,6 +4,8 @@ package openjd
 // unresolved.
 
 type envTemplate struct {
+	// expr tells that its template has the extension EXPR.
+	expr              bool
 	name, description string
 	variables         []Variable
 	// script is nil for an environment of variables alone.
@@ -11,11 +13,14 @@ type envTemplate struct {
 }
 
 type envScript struct {
+	lets            []letBinding
 	onEnter, onExit *actionTemplate
 	files           []EmbeddedFile
 }
 
 type stepTemplate struct {
+	expr              bool
+	lets              []letBinding
 	name, description string
 	dependsOn         []string
 	environments      []envTemplate
@@ -25,6 +30,7 @@ type stepTemplate struct {
 }
 
 type stepScript struct {
+	lets  []letBinding
 	onRun *actionTemplate
 	files []EmbeddedFile
 }

@@ -1,5 +1,7 @@
 package openjd
 
+import "strings"
+
 // ParamType is the type of a job or task parameter.
 type ParamType string
 
@@ -10,7 +12,28 @@ const (
 	TypeInt      ParamType = "INT"
 	TypeFloat    ParamType = "FLOAT"
 	TypeChunkInt ParamType = "CHUNK[INT]"
+
+	// The types of the extension EXPR, for job parameters. The text form of a list
+	// is a JSON list, that of BOOL true or false, that of RANGE_EXPR a range
+	// expression.
+	TypeBool        ParamType = "BOOL"
+	TypeRange       ParamType = "RANGE_EXPR"
+	TypeListString  ParamType = "LIST[STRING]"
+	TypeListPath    ParamType = "LIST[PATH]"
+	TypeListInt     ParamType = "LIST[INT]"
+	TypeListFloat   ParamType = "LIST[FLOAT]"
+	TypeListBool    ParamType = "LIST[BOOL]"
+	TypeListListInt ParamType = "LIST[LIST[INT]]"
 )
+
+// Elem is the type of a list's items, empty for other types.
+func (t ParamType) Elem() ParamType {
+	inner, ok := strings.CutPrefix(string(t), "LIST[")
+	if !ok {
+		return ""
+	}
+	return ParamType(strings.TrimSuffix(inner, "]"))
+}
 
 // ParameterDefinition defines a job parameter (section 2). Numbers are kept as
 // the decimal text of the template.
@@ -24,9 +47,12 @@ type ParameterDefinition struct {
 	// AllowedValues is empty when any value that meets the other constraints is
 	// allowed.
 	AllowedValues []string
-	// MinLength and MaxLength bound STRING and PATH values, in characters; nil
-	// when not given.
+	// MinLength and MaxLength bound STRING, PATH and RANGE_EXPR values, in
+	// characters, and lists, in items; nil when not given.
 	MinLength, MaxLength *int
+	// Item holds the constraints of a list's items: a definition of the items' type
+	// without name; nil when there are none.
+	Item *ParameterDefinition
 	// MinValue and MaxValue bound INT and FLOAT values; empty when not given.
 	MinValue, MaxValue string
 	// ObjectType and DataFlow are those of a PATH as the template has them, empty

@@ -341,16 +341,16 @@ func TestDefaultPaths(t *testing.T) {
 
 func TestParameterValues(t *testing.T) {
 	t.Parallel()
-	got, err := ParameterValues([]byte(`{"S": "x", "I": 12, "F": 1.50, "B": true, "N": "007"}`))
+	got, err := ParameterValues([]byte(`{"S": "x", "I": 12, "F": 1.50, "B": true, "N": "007", "L": [1, "a", [true]]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]string{"S": "x", "I": "12", "F": "1.50", "B": "true", "N": "007"}, got); diff != "" {
+	if diff := cmp.Diff(map[string]string{"S": "x", "I": "12", "F": "1.50", "B": "true", "N": "007", "L": `[1,"a",[true]]`}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	_, err = ParameterValues([]byte("A: [1]\nB: null\n"))
+	_, err = ParameterValues([]byte("A: {b: 1}\nB: null\n"))
 	if errs, _ := err.(Errors); len(errs) != 2 || errs[0].Path != "A" {
-		t.Errorf("a list and a null give %v", err)
+		t.Errorf("an object and a null give %v", err)
 	}
 	_, err = ParameterValues([]byte("[1]"))
 	wantError(t, err, "must be an object")

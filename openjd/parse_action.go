@@ -24,7 +24,11 @@ func (c *checker) action(n *node, at *place, outer, host scope) *actionTemplate 
 		if f, ok := c.format(n, at.field("command"), host); ok {
 			a.command = f
 			if c.sized(n, at.field("command"), f.raw, 1, 0) {
-				c.printable(n, at.field("command"), f.raw, "")
+				except := ""
+				if f.hasExpr() {
+					except = "\n\r\t" // of an expression in several lines
+				}
+				c.printable(n, at.field("command"), f.raw, except)
 			}
 		}
 	}
@@ -44,7 +48,7 @@ func (o object) args(host scope) []FormatString {
 	items := o.c.list(n, at, 1, 0)
 	args := make([]FormatString, 0, len(items))
 	for i, item := range items {
-		if f, ok := o.c.format(item, at.item(i), host); ok {
+		if f, ok := o.c.formatItem(item, at.item(i), host); ok {
 			o.c.printable(item, at.item(i), f.raw, "\n\r\t")
 			args = append(args, f)
 		}

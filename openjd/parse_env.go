@@ -27,7 +27,7 @@ func (c *checker) environment(n *node, at *place, s scope) (e envTemplate) {
 	if n := o.need("name"); n != nil {
 		e.name = c.name(n, at.field("name"), c.lim.envName)
 	}
-	e.description = o.description()
+	e.expr, e.description = c.expr, o.description()
 	script, variables := o.get("script"), o.get("variables")
 	if script == nil && variables == nil {
 		c.fail(n, at, "has neither script nor variables", "add one of them")
@@ -44,21 +44,22 @@ func (c *checker) environment(n *node, at *place, s scope) (e envTemplate) {
 
 func (c *checker) envScript(n *node, at *place, s scope) (*envScript, scope) {
 	host := s.onHost(PrefixEnvFile, nil)
-	o, ok := c.object(n, at, "actions", "embeddedFiles")
+	o, ok := c.object(n, at, "let", "actions", "embeddedFiles")
 	if !ok {
 		return nil, host
 	}
 	script := &envScript{files: o.embeddedFiles()}
-	host = s.onHost(PrefixEnvFile, script.files)
+	outer := s.onHost(PrefixEnvFile, script.files)
+	script.lets, host = o.lets(outer)
 	o.data(script.files, host)
 	n = o.need("actions")
 	if n == nil {
-		return script, host
+		return script, outer
 	}
 	at = at.field("actions")
 	a, ok := c.object(n, at, "onEnter", "onExit")
 	if !ok {
-		return script, host
+		return script, outer
 	}
 	enter, exit := a.get("onEnter"), a.get("onExit")
 	if enter == nil && exit == nil {
@@ -70,7 +71,7 @@ func (c *checker) envScript(n *node, at *place, s scope) (*envScript, scope) {
 	if exit != nil {
 		script.onExit = c.action(exit, at.field("onExit"), s, host)
 	}
-	return script, host
+	return script, outer
 }
 
 // variables reads environment variables (section 4.4).

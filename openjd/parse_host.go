@@ -217,7 +217,7 @@ func (c *checker) attribute(n *node, at *place, s scope) (a attributeTemplate) {
 func (c *checker) attributeList(n *node, at *place, name FormatString, s scope) []FormatString {
 	var list []FormatString
 	for i, item := range c.list(n, at, 1, maxRequirements) {
-		f, ok := c.format(item, at.item(i), s)
+		f, ok := c.formatItem(item, at.item(i), s)
 		if !ok {
 			continue
 		}

@@ -20,6 +20,11 @@ var parameterKeys = map[ParamType][]string{
 	TypePath:   {"minLength", "maxLength", "objectType", "dataFlow"},
 	TypeInt:    {"minValue", "maxValue"},
 	TypeFloat:  {"minValue", "maxValue"},
+	TypeRange:  {"minLength", "maxLength"},
+
+	TypeListString: {"minLength", "maxLength", "item"}, TypeListPath: {"minLength", "maxLength", "item", "objectType", "dataFlow"},
+	TypeListInt: {"minLength", "maxLength", "item"}, TypeListFloat: {"minLength", "maxLength", "item"},
+	TypeListBool: {"minLength", "maxLength"}, TypeListListInt: {"minLength", "maxLength", "item"},
 }
 
 // parameters reads the optional key parameterDefinitions.
@@ -60,16 +65,22 @@ func (c *checker) parameter(n *node, at *place) (d ParameterDefinition, ok bool)
 		d.Type = TypeString
 		return d, d.Name != ""
 	}
-	keys := append([]string{"name", "type", "description", "default", "allowedValues", "userInterface"}, parameterKeys[d.Type]...)
+	keys := []string{"name", "type", "description", "default", "userInterface"}
+	if slices.Contains(paramTypes, string(d.Type)) {
+		keys = slices.Insert(keys, 4, "allowedValues")
+	}
+	keys = append(keys, parameterKeys[d.Type]...)
 	o, _ := c.object(n, at, keys...)
 	d.Description = o.description()
 	before := c.failures()
 	switch d.Type {
-	case TypeString, TypePath:
+	case TypeInt, TypeFloat:
+		o.bounds(&d)
+	case TypeBool:
+	default:
 		o.lengths(&d)
 		o.pathKinds(&d)
-	default:
-		o.bounds(&d)
+		o.item(&d)
 	}
 	o.defaults(&d)
 	if c.failures() == before {
@@ -87,12 +98,18 @@ func (c *checker) parameterType(n *node, at *place) ParamType {
 	if slices.Contains(paramTypes, s) {
 		return ParamType(s)
 	}
+	upper := strings.ToUpper(s)
+	if c.expr && (slices.Contains(paramTypes, upper) || slices.Contains(exprParamTypes, upper)) {
+		return ParamType(upper)
+	}
 	hint := "use one of " + strings.Join(paramTypes, ", ")
-	switch upper := strings.ToUpper(s); {
+	switch {
+	case c.expr:
+		hint += ", " + strings.Join(exprParamTypes, ", ")
 	case slices.Contains(paramTypes, upper):
 		hint = "write it as " + upper
-	case upper == "BOOL" || upper == "RANGE_EXPR" || strings.HasPrefix(upper, "LIST["):
-		hint = "it belongs to the extension EXPR, which is not supported; " + hint
+	case slices.Contains(exprParamTypes, upper):
+		hint = "it belongs to the extension EXPR: add that to extensions; " + hint
 	}
 	c.fail(n, at, fmt.Sprintf("%q is not a parameter type", clip(s)), hint)
 	return ""
@@ -112,7 +129,7 @@ func (o object) lengths(d *ParameterDefinition) {
 }
 
 func (o object) pathKinds(d *ParameterDefinition) {
-	if d.Type != TypePath {
+	if d.Type != TypePath && d.Type != TypeListPath {
 		return
 	}
 	if n := o.get("objectType"); n != nil {
@@ -137,7 +154,7 @@ func (o object) defaults(d *ParameterDefinition) {
 		d.Default, d.HasDefault = o.c.paramValue(d.Type, n, o.at.field("default"))
 	}
 	n, at := o.raw("allowedValues"), o.at.field("allowedValues")
-	if n == nil {
+	if n == nil || d.Type.Elem() != "" || d.Type == TypeBool || d.Type == TypeRange {
 		return
 	}
 	for i, item := range o.c.list(n, at, 1, 0) {
@@ -155,6 +172,25 @@ func (c *checker) paramValue(t ParamType, n *node, at *place) (string, bool) {
 		return strconv.FormatInt(i, 10), ok
 	case TypeFloat:
 		return c.floatNode(n, at)
+	case TypeBool:
+		text, ok := boolText(n.text)
+		if !ok || n.kind == kindNull || n.kind == kindList || n.kind == kindMap {
+			c.fail(n, at, fmt.Sprintf("is %s and must be a boolean", n.kind), "write true or false")
+			return "", false
+		}
+		return text, true
+	case TypeRange:
+		s, ok := c.text(n, at)
+		if ok {
+			if _, err := ParseRange(s); err != nil {
+				c.fail(n, at, err.Error(), "write integers and ranges as in 1-10:2,20, without overlaps")
+				return s, false
+			}
+		}
+		return s, ok
+	}
+	if t.Elem() != "" {
+		return c.listNode(t, n, at)
 	}
 	s, ok := c.text(n, at)
 	return s, ok && c.sized(n, at, s, 0, maxText)
@@ -225,7 +261,16 @@ func (d *ParameterDefinition) outside(v string) string {
 		}
 		return ""
 	}
+	switch {
+	case d.Type.Elem() != "":
+		return d.outsideList(v)
+	case d.Type == TypeBool:
+		return ""
+	}
 	count := utf8.RuneCountInString(v)
+	if d.Type == TypeRange && d.MaxLength == nil && count > maxText {
+		return fmt.Sprintf("has %d characters, more than the maximum %d", count, maxText)
+	}
 	if d.MinLength != nil && count < *d.MinLength {
 		return fmt.Sprintf("has %d characters, fewer than the minimum %d", count, *d.MinLength)
 	}

@@ -91,6 +91,11 @@ func (o object) combination(n *node, t *spaceTemplate) {
 func (p taskParamTemplate) knownCount() int64 {
 	switch {
 	case p.values != nil:
+		for _, v := range p.values {
+			if v.whole() { // it may stand for several values, or for none
+				return -1
+			}
+		}
 		return int64(len(p.values))
 	case p.expr.literal():
 		if r, err := ParseRange(p.expr.raw); err == nil {
@@ -143,6 +148,11 @@ func (c *checker) taskType(n *node, at *place) ParamType {
 		}
 		return TypeChunkInt
 	}
+	if upper := strings.ToUpper(s); c.expr && upper == string(TypeChunkInt) && s != upper {
+		return c.taskType(&node{kind: kindString, text: upper, line: n.line, col: n.col}, at)
+	} else if c.expr && slices.Contains(paramTypes, upper) {
+		return ParamType(upper)
+	}
 	if !slices.Contains(paramTypes, s) {
 		hint := "use one of " + strings.Join(paramTypes, ", ")
 		if upper := strings.ToUpper(s); slices.Contains(paramTypes, upper) {
@@ -158,8 +168,8 @@ func (c *checker) taskType(n *node, at *place) ParamType {
 func (o object) taskRange(n *node, p *taskParamTemplate, s scope) {
 	at := o.at.field("range")
 	integer := p.typ == TypeInt || p.typ == TypeChunkInt
-	if n.kind == kindString && integer {
-		f, ok := o.c.format(n, at, s)
+	if n.kind == kindString && (integer || o.c.expr) {
+		f, ok := o.c.rangeText(n, at, s, integer)
 		if ok && f.literal() {
 			if _, err := ParseRange(f.raw); err != nil {
 				o.c.fail(n, at, err.Error(), "write integers and ranges as in 1-10:2,20, without overlaps")
@@ -177,12 +187,23 @@ func (o object) taskRange(n *node, p *taskParamTemplate, s scope) {
 	}
 }
 
+// rangeText reads a range expression, or with EXPR an expression that gives the
+// values as a list (section 1.3.12 of the expression language).
+func (c *checker) rangeText(n *node, at *place, s scope, integer bool) (FormatString, bool) {
+	f, ok := c.formatItem(n, at, s)
+	if ok && !integer && !f.whole() {
+		c.fail(n, at, "is a string and must be a list", "write it as a list, or as one expression that gives a list")
+		return f, false
+	}
+	return f, ok
+}
+
 func (c *checker) rangeItem(t ParamType, n *node, at *place, s scope) (FormatString, bool) {
 	number := n.kind == kindInt && t != TypeString && t != TypePath || n.kind == kindFloat && t == TypeFloat
 	f := FormatString{raw: n.text}
 	if !number {
 		var ok bool
-		if f, ok = c.format(n, at, s); !ok {
+		if f, ok = c.formatItem(n, at, s); !ok {
 			return f, false
 		}
 	}

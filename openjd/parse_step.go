@@ -42,7 +42,7 @@ func (o object) steps(s scope, envs map[string]*place) []stepTemplate {
 }
 
 func (c *checker) step(n *node, at *place, s scope, jobEnvs map[string]*place) (t stepTemplate) {
-	keys := append([]string{"name", "description", "dependencies", "stepEnvironments", "hostRequirements", "parameterSpace", "script"}, interpreterKeys...)
+	keys := append([]string{"name", "description", "let", "dependencies", "stepEnvironments", "hostRequirements", "parameterSpace", "script"}, interpreterKeys...)
 	o, ok := c.object(n, at, keys...)
 	if !ok {
 		return t
@@ -50,7 +50,10 @@ func (c *checker) step(n *node, at *place, s scope, jobEnvs map[string]*place) (
 	if n := o.need("name"); n != nil {
 		t.name = c.name(n, at.field("name"), c.lim.stepName)
 	}
-	t.description = o.description()
+	t.expr, t.description = c.expr, o.description()
+	s.stepName, s.binding = c.expr, true
+	t.lets, s = o.lets(s)
+	s.binding = false
 	if n := o.get("dependencies"); n != nil {
 		t.dependsOn = c.dependsOn(n, at.field("dependencies"))
 	}
@@ -59,12 +62,12 @@ func (c *checker) step(n *node, at *place, s scope, jobEnvs map[string]*place) (
 		t.host = c.host(n, at.field("hostRequirements"), s)
 	}
 	task := s
-	task.task = map[string]bool{}
+	task.task = map[string]ParamType{}
 	if n := o.get("parameterSpace"); n != nil {
 		t.space = c.space(n, at.field("parameterSpace"), s)
 		if t.space != nil {
 			for _, p := range t.space.params {
-				task.task[p.name] = true
+				task.task[p.name] = p.typ
 			}
 		}
 	}
@@ -98,12 +101,13 @@ func (o object) script(outer, task scope) *stepScript {
 }
 
 func (c *checker) stepScript(n *node, at *place, outer, task scope) *stepScript {
-	o, ok := c.object(n, at, "actions", "embeddedFiles")
+	o, ok := c.object(n, at, "let", "actions", "embeddedFiles")
 	if !ok {
 		return nil
 	}
 	script := &stepScript{files: o.embeddedFiles()}
 	host := task.onHost(PrefixTaskFile, script.files)
+	script.lets, host = o.lets(host)
 	o.data(script.files, host)
 	n = o.need("actions")
 	if n == nil {
@@ -126,12 +130,13 @@ const simpleFile = "Script"
 
 // simpleAction reads an action of FEATURE_BUNDLE_1 and writes it out in full.
 func (c *checker) simpleAction(n *node, at *place, key string, outer, task scope) *stepScript {
-	o, ok := c.object(n, at, "script", "args", "timeout", "cancelation")
+	o, ok := c.object(n, at, "let", "script", "args", "timeout", "cancelation")
 	if !ok {
 		return nil
 	}
 	kind := interpreters[key]
 	host := task.onHost(PrefixTaskFile, nil)
+	lets, host := o.lets(host)
 	file := EmbeddedFile{Name: simpleFile, Filename: strings.ToLower(simpleFile) + kind.suffix, EndOfLine: EndOfLineAuto}
 	if n := o.need("script"); n != nil {
 		if f, ok := c.format(n, at.field("script"), host); ok && c.sized(n, at.field("script"), f.raw, 1, 0) {
@@ -146,7 +151,7 @@ func (c *checker) simpleAction(n *node, at *place, key string, outer, task scope
 	a.args = append(a.args, FormatString{raw: "{{" + name + "}}", parts: []part{{name: name}}})
 	a.args = append(a.args, o.args(host)...)
 	o.times(a, outer)
-	return &stepScript{onRun: a, files: []EmbeddedFile{file}}
+	return &stepScript{lets: lets, onRun: a, files: []EmbeddedFile{file}}
 }
 
 func (c *checker) dependsOn(n *node, at *place) []string {

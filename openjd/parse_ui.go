@@ -14,12 +14,20 @@ var controlsOf = map[ParamType][]string{
 	TypePath:   {"CHOOSE_INPUT_FILE", "CHOOSE_OUTPUT_FILE", "CHOOSE_DIRECTORY", "DROPDOWN_LIST", "HIDDEN"},
 	TypeInt:    {"SPIN_BOX", "DROPDOWN_LIST", "HIDDEN"},
 	TypeFloat:  {"SPIN_BOX", "DROPDOWN_LIST", "HIDDEN"},
+	TypeBool:   {"CHECK_BOX", "HIDDEN"},
+	TypeRange:  {"LINE_EDIT", "HIDDEN"},
+
+	TypeListString: {"LINE_EDIT_LIST", "HIDDEN"}, TypeListPath: {"CHOOSE_INPUT_FILE_LIST", "CHOOSE_OUTPUT_FILE_LIST", "CHOOSE_DIRECTORY_LIST", "HIDDEN"},
+	TypeListInt: {"SPIN_BOX_LIST", "HIDDEN"}, TypeListFloat: {"SPIN_BOX_LIST", "HIDDEN"}, TypeListBool: {"CHECK_BOX_LIST", "HIDDEN"},
+	TypeListListInt: {"HIDDEN"},
 }
 
 var interfaceKeys = map[ParamType][]string{
 	TypePath:  {"fileFilters", "fileFilterDefault"},
 	TypeInt:   {"singleStepDelta"},
 	TypeFloat: {"singleStepDelta", "decimals"},
+
+	TypeListPath: {"fileFilters", "fileFilterDefault"}, TypeListInt: {"singleStepDelta"}, TypeListFloat: {"singleStepDelta", "decimals"},
 }
 
 // userInterface reads the hints and fills in their defaults.
@@ -51,9 +59,20 @@ func (o object) userInterface(d *ParameterDefinition) {
 }
 
 func (d *ParameterDefinition) defaultControl() string {
+	if d.Type == TypeListListInt {
+		return "HIDDEN"
+	}
+	if elem := d.Type.Elem(); elem != "" {
+		item := ParameterDefinition{Type: elem, ObjectType: d.ObjectType, DataFlow: d.DataFlow}
+		return item.defaultControl() + "_LIST"
+	}
 	switch {
 	case len(d.AllowedValues) > 0:
 		return "DROPDOWN_LIST"
+	case d.Type == TypeBool:
+		return "CHECK_BOX"
+	case d.Type == TypeRange:
+		return "LINE_EDIT"
 	case d.Type == TypeString:
 		return "LINE_EDIT"
 	case d.Type != TypePath:
@@ -73,6 +92,9 @@ func (u object) controlFits(d *ParameterDefinition, n *node) {
 	switch control {
 	case "HIDDEN":
 	case "DROPDOWN_LIST", "CHECK_BOX":
+		if d.Type == TypeBool {
+			return
+		}
 		if !limited {
 			u.c.fail(n, at, control+" needs allowedValues", "add allowedValues or choose another control")
 		} else if control == "CHECK_BOX" && !isTogglePair(d.AllowedValues) {
@@ -105,7 +127,7 @@ func (u object) spinBox(d *ParameterDefinition) {
 	if n := u.get("singleStepDelta"); n != nil {
 		at := u.at.field("singleStepDelta")
 		switch {
-		case n.kind == kindString || d.Type == TypeInt && n.kind != kindInt:
+		case n.kind == kindString || (d.Type == TypeInt || d.Type == TypeListInt) && n.kind != kindInt:
 			u.c.fail(n, at, "is "+n.kind.String()+" and must be a positive number of the parameter's type", "write a number")
 		default:
 			s, ok := u.c.floatNode(n, at)
@@ -126,7 +148,7 @@ func (u object) spinBox(d *ParameterDefinition) {
 }
 
 func (u object) spinOnly(d *ParameterDefinition, n *node, at *place) {
-	if d.UserInterface.Control != "SPIN_BOX" {
+	if strings.TrimSuffix(d.UserInterface.Control, "_LIST") != "SPIN_BOX" {
 		u.c.fail(n, at, "can only be used with the control SPIN_BOX", "remove it or change the control")
 	}
 }
@@ -152,7 +174,7 @@ func (u object) fileFilters(d *ParameterDefinition) {
 }
 
 func (u object) filesOnly(d *ParameterDefinition, n *node, at *place) {
-	if c := d.UserInterface.Control; c != "CHOOSE_INPUT_FILE" && c != "CHOOSE_OUTPUT_FILE" {
+	if c := strings.TrimSuffix(d.UserInterface.Control, "_LIST"); c != "CHOOSE_INPUT_FILE" && c != "CHOOSE_OUTPUT_FILE" {
 		u.c.fail(n, at, "can only be used with the controls CHOOSE_INPUT_FILE and CHOOSE_OUTPUT_FILE", "remove it or change the control")
 	}
 }

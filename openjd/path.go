@@ -2,6 +2,7 @@ package openjd
 
 import (
 	"path"
+	"regexp"
 	"strings"
 )
 
@@ -20,6 +21,11 @@ func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 
 // isAbsolute reports an absolute path of either system.
 func isAbsolute(p string) bool { return strings.HasPrefix(p, "/") || isWindowsPath(p) }
+
+var uriScheme = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
+
+// isURI reports a path that is a URI, as in s3://bucket/key.
+func isURI(p string) bool { return uriScheme.MatchString(p) }
 
 // joinPath joins a relative path to dir and takes the dots out; dir decides the
 // system. Empty paths and absolute ones stay as they are, as all do without dir.

@@ -15,6 +15,8 @@ type PathFormat string
 const (
 	PathPosix   PathFormat = "POSIX"
 	PathWindows PathFormat = "WINDOWS"
+	// PathURI maps the beginning of a URI (extension EXPR).
+	PathURI PathFormat = "URI"
 )
 
 // PathRule maps a directory of the submitting machine to one of this host.
@@ -75,8 +77,8 @@ func ParsePathRules(data []byte) ([]PathRule, error) {
 }
 
 func (r PathRule) check(c *checker, at *place) {
-	if r.SourceFormat != PathPosix && r.SourceFormat != PathWindows {
-		c.fail(nil, at.field("source_path_format"), fmt.Sprintf("%q is not allowed", clip(string(r.SourceFormat))), "use POSIX or WINDOWS")
+	if r.SourceFormat != PathPosix && r.SourceFormat != PathWindows && r.SourceFormat != PathURI {
+		c.fail(nil, at.field("source_path_format"), fmt.Sprintf("%q is not allowed", clip(string(r.SourceFormat))), "use POSIX, WINDOWS or URI")
 	}
 	if r.Source == "" {
 		c.fail(nil, at.field("source_path"), "is empty", "name a directory")
@@ -111,6 +113,9 @@ func applyPathRules(rules []PathRule, path string, windows bool) (string, bool) 
 	best, matched := -1, 0
 	var rest []string
 	for i, r := range rules {
+		if isURI(path) != (r.SourceFormat == PathURI) {
+			continue
+		}
 		source, p := splitPath(r.Source, r.SourceFormat), splitPath(path, r.SourceFormat)
 		if p.within(source, r.SourceFormat) && (best < 0 || len(source.parts) > matched) {
 			best, matched, rest = i, len(source.parts), p.parts[len(source.parts):]
@@ -145,6 +150,9 @@ type splitted struct {
 
 func splitPath(p string, format PathFormat) splitted {
 	var s splitted
+	if format == PathURI { // kept as it is, empty parts too
+		return splitted{parts: strings.Split(strings.TrimSuffix(p, "/"), "/")}
+	}
 	if format == PathWindows {
 		p = strings.ReplaceAll(p, `\`, "/")
 		if len(p) >= 2 && p[1] == ':' && isLetter(p[0]) {

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"drover.farm/openjd/expr"
 )
 
 // scope is which symbols a format string may name (section 7.3.1).
@@ -13,10 +15,17 @@ type scope struct {
 	// host tells a string that is resolved on the host, in a session.
 	host bool
 	// task holds the task parameters where these are known.
-	task map[string]bool
+	task map[string]ParamType
 	// files are the embedded files, under filePrefix.
 	files      map[string]bool
 	filePrefix string
+
+	// What the extension EXPR adds: lets are the names that let binds, with what is
+	// known of their values, jobName and stepName tell where these names are known,
+	// and binding tells a let of a step, in which a PATH has a type but no value.
+	lets              map[string]expr.Value
+	jobName, stepName bool
+	binding           bool
 }
 
 func paramScope(defs []ParameterDefinition) scope {
@@ -44,7 +53,7 @@ func (s scope) refuse(name string) (rule, hint string) {
 		if !ok {
 			return s.unknownParam(name)
 		}
-		if t == TypePath && !s.host {
+		if (t == TypePath || t == TypeListPath) && !s.host && !s.binding {
 			return name + " is a PATH, whose value is known only on the host", "use " + PrefixRawParam + name[len(PrefixParam):]
 		}
 		return "", ""
@@ -62,8 +71,13 @@ func (s scope) refuse(name string) (rule, hint string) {
 			return name + " is known only on the host", "use job parameters here"
 		}
 		return "", ""
-	case name == "Job.Name", name == "Step.Name":
-		return name + " belongs to the extension EXPR, which is not supported", "write the name out"
+	case name == SymbolJobName && s.jobName, name == SymbolStepName && s.stepName:
+		return "", ""
+	case name == SymbolJobName, name == SymbolStepName:
+		return name + " is not known here", "it belongs to the extension EXPR, and is known after the job, or within the step, that it names"
+	}
+	if _, ok := s.lets[name]; ok {
+		return "", ""
 	}
 	return fmt.Sprintf("no symbol %s exists", clip(name)), "use Param, RawParam, Task, Env or Session and a name"
 }
@@ -76,7 +90,7 @@ func (s scope) refuseTask(name string) (rule, hint string) {
 	if s.task == nil {
 		return clip(name) + " is known only in a step's script", "use job parameters here"
 	}
-	if !s.task[name[strings.LastIndexByte(name, '.')+1:]] || strings.Count(name, ".") != 2 {
+	if s.task[name[strings.LastIndexByte(name, '.')+1:]] == "" || strings.Count(name, ".") != 2 {
 		return clip(name) + " names no task parameter of this step", oneOf("add it to taskParameterDefinitions", s.task)
 	}
 	return "", ""
@@ -107,11 +121,14 @@ func (c *checker) format(n *node, at *place, s scope) (FormatString, bool) {
 	if !ok {
 		return FormatString{}, false
 	}
+	if c.expr {
+		return c.exprFormat(n, at, text, s, false)
+	}
 	f, err := ParseFormatString(text)
 	if err != nil {
 		hint := "write {{Param.Name}} or another dotted name"
 		if strings.ContainsAny(text, "+-*/()[]") {
-			hint += "; expressions need the extension EXPR, which is not supported"
+			hint += "; expressions need the extension EXPR: add it to extensions"
 		}
 		c.fail(n, at, err.Error(), hint)
 		return FormatString{}, false
@@ -128,6 +145,16 @@ func (c *checker) format(n *node, at *place, s scope) (FormatString, bool) {
 		}
 	}
 	return f, ok
+}
+
+// formatItem is format for an item of a list, which may stand for several.
+func (c *checker) formatItem(n *node, at *place, s scope) (FormatString, bool) {
+	if text, ok := c.text(n, at); c.expr && ok {
+		return c.exprFormat(n, at, text, s, true)
+	} else if !ok {
+		return FormatString{}, false
+	}
+	return c.format(n, at, s)
 }
 
 // literal reports whether f has no references, so that its text can be checked

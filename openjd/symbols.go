@@ -1,5 +1,7 @@
 package openjd
 
+import "slices"
+
 // Symbols maps the full name of a value reference, such as Param.Frames or
 // Task.File.Run, to its text.
 type Symbols map[string]string
@@ -10,6 +12,10 @@ const (
 	SymbolWorkingDirectory     = "Session.WorkingDirectory"
 	SymbolHasPathMappingRules  = "Session.HasPathMappingRules"
 	SymbolPathMappingRulesFile = "Session.PathMappingRulesFile"
+
+	// Those of the extension EXPR.
+	SymbolJobName  = "Job.Name"
+	SymbolStepName = "Step.Name"
 
 	PrefixParam        = "Param."
 	PrefixRawParam     = "RawParam."
@@ -24,6 +30,12 @@ const (
 // rules.
 func (j *Job) Symbols(rules []PathRule) Symbols {
 	s := make(Symbols, 2*len(j.Parameters)+8)
+	if j.usesExpr() {
+		s[SymbolJobName] = j.Name
+		if doc, err := FormatPathRules(rules); err == nil && len(rules) > 0 {
+			s[symbolRules] = string(doc)
+		}
+	}
 	for _, p := range j.Parameters {
 		s.set(PrefixParam, PrefixRawParam, p.Name, p.Type, p.Value, rules)
 	}
@@ -40,8 +52,17 @@ func (t TaskParameters) AddTo(s Symbols, rules []PathRule) {
 
 func (s Symbols) set(prefix, raw, name string, t ParamType, value string, rules []PathRule) {
 	s[raw+name] = value
-	if t == TypePath {
+	switch t {
+	case TypePath:
 		value, _ = ApplyPathRules(rules, value)
+	case TypeListPath:
+		value = mapList(value, func(p string) string { p, _ = ApplyPathRules(rules, p); return p })
 	}
 	s[prefix+name] = value
+}
+
+// usesExpr reports whether a template of the job has the extension EXPR.
+func (j *Job) usesExpr() bool {
+	return slices.ContainsFunc(j.Environments, func(e *Environment) bool { return e.Let.used }) ||
+		slices.ContainsFunc(j.Steps, func(s *Step) bool { return s.Let.used })
 }

@@ -16,6 +16,7 @@ const (
 	ExtensionTaskChunking    = "TASK_CHUNKING"
 	ExtensionRedactedEnvVars = "REDACTED_ENV_VARS"
 	ExtensionFeatureBundle1  = "FEATURE_BUNDLE_1"
+	ExtensionExpr            = "EXPR"
 )
 
 // JobTemplate is a valid job template.
@@ -153,7 +154,7 @@ func (o object) extensions() []string {
 }
 
 func (c *checker) extension(n *node, at *place, name string) {
-	const hint = "supported are TASK_CHUNKING, REDACTED_ENV_VARS and FEATURE_BUNDLE_1"
+	const hint = "supported are TASK_CHUNKING, REDACTED_ENV_VARS, FEATURE_BUNDLE_1 and EXPR"
 	switch name {
 	case ExtensionTaskChunking:
 		c.chunking = true
@@ -161,7 +162,9 @@ func (c *checker) extension(n *node, at *place, name string) {
 	case ExtensionFeatureBundle1:
 		c.bundle1 = true
 		c.lim = limits{identifier: 512, jobName: 512, stepName: 512, envName: 512, parameters: 200, filename: 256}
-	case "EXPR", "WRAP_ACTIONS":
+	case ExtensionExpr:
+		c.expr = true
+	case "WRAP_ACTIONS":
 		c.fail(n, at, "the extension "+name+" is not supported yet", hint)
 	default:
 		c.fail(n, at, fmt.Sprintf("the extension %q is not known", clip(name)), hint)
@@ -177,7 +180,9 @@ func (c *checker) envDocument(n *node) *EnvironmentTemplate {
 	t := &EnvironmentTemplate{extensions: o.extensions()}
 	t.params = o.parameters()
 	if n := o.need("environment"); n != nil {
-		t.env = c.environment(n, o.at.field("environment"), paramScope(t.params))
+		s := paramScope(t.params)
+		s.jobName = c.expr
+		t.env = c.environment(n, o.at.field("environment"), s)
 	}
 	return t
 }
@@ -198,6 +203,7 @@ func (c *checker) jobTemplate(n *node) *JobTemplate {
 		t.name = c.jobName(n, o.at.field("name"), s)
 	}
 	seen := map[string]*place{}
+	s.jobName = c.expr
 	t.envs = o.environments("jobEnvironments", s, seen)
 	t.steps = o.steps(s, seen)
 	return t

@@ -189,7 +189,7 @@ func TestAllErrors(t *testing.T) {
 	t.Parallel()
 	_, err := ParseJobTemplate([]byte(`
 specificationVersion: jobtemplate-2023-09
-extensions: [EXPR, NOPE]
+extensions: [WRAP_ACTIONS, NOPE]
 name: "{{Param.Missing}}"
 colour: red
 parameterDefinitions:

@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
 // ParameterValues reads a JSON or YAML object of parameter values by name, with
-// strings, numbers and booleans, into the text form that Instantiate takes. The
-// error is Errors.
+// strings, numbers, booleans and lists of these, into the text form that
+// Instantiate takes. The error is Errors.
 func ParameterValues(data []byte) (map[string]string, error) {
 	n, err := parseDocument(data)
 	if err != nil {
@@ -25,12 +24,33 @@ func ParameterValues(data []byte) (map[string]string, error) {
 	values := make(map[string]string, len(n.keys))
 	for i, name := range n.keys {
 		item := n.items[i]
-		if item.kind == kindNull || item.kind == kindList || item.kind == kindMap {
+		if item.kind == kindList {
+			values[name] = jsonText(item)
+			continue
+		}
+		if item.kind == kindNull || item.kind == kindMap {
 			c.fail(item, (*place)(nil).field(name), "is "+item.kind.String()+" and must be a string or a number", "give the value itself")
 		}
 		values[name] = item.text
 	}
 	return values, c.err()
+}
+
+// jsonText writes a value of a document as JSON.
+func jsonText(n *node) string {
+	switch n.kind {
+	case kindList:
+		parts := make([]string, len(n.items))
+		for i, item := range n.items {
+			parts[i] = jsonText(item)
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	case kindInt, kindFloat, kindBool:
+		return jsonItem(TypeFloat, n.text)
+	case kindNull, kindMap:
+		return "null" // no list has such items, which whoever reads it finds
+	}
+	return jsonItem(TypeString, n.text)
 }
 
 // valuePlace is where errors of a parameter's value point to.
@@ -44,7 +64,7 @@ func (c *checker) bind(defs []ParameterDefinition, values map[string]string, o O
 		d := &defs[i]
 		known[d.Name] = true
 		p := JobParameter{Name: d.Name, Type: d.Type, ObjectType: d.ObjectType, DataFlow: d.DataFlow}
-		if d.Type == TypePath {
+		if d.Type == TypePath || d.Type == TypeListPath {
 			p.fillPathKinds()
 		}
 		given, ok := values[d.Name]
@@ -78,32 +98,18 @@ func (p *JobParameter) fillPathKinds() {
 // given checks a value of a submission and returns its canonical form.
 func (c *checker) given(d *ParameterDefinition, v string, o Options) string {
 	at := valuePlace(d.Name)
-	switch d.Type {
-	case TypeInt:
-		i, err := parseInt(v)
-		if err != nil {
-			c.fail(nil, at, err.Error(), "give a whole number")
-			return ""
-		}
-		v = strconv.FormatInt(i, 10)
-	case TypeFloat:
-		if _, err := parseFloat(v); err != nil {
-			c.fail(nil, at, err.Error(), "give a number")
-			return ""
-		}
-		v = strings.TrimSpace(v)
-	default:
-		if !utf8.ValidString(v) {
-			c.fail(nil, at, "is not UTF-8", "give text in UTF-8")
-			return ""
-		}
-		if n := utf8.RuneCountInString(v); n > maxText {
-			c.fail(nil, at, fmt.Sprintf("has %d characters, and at most %d are allowed", n, maxText), "shorten it")
-			return ""
-		}
-		if d.Type == TypePath {
-			v = joinPath(o.WorkingDir, v)
-		}
+	if !utf8.ValidString(v) {
+		c.fail(nil, at, "is not UTF-8", "give text in UTF-8")
+		return ""
+	}
+	if n := utf8.RuneCountInString(v); n > maxText && (d.Type == TypeString || d.Type == TypePath) {
+		c.fail(nil, at, fmt.Sprintf("has %d characters, and at most %d are allowed", n, maxText), "shorten it")
+		return ""
+	}
+	v, rule := givenText(d.Type, v, c.joiner(o.WorkingDir))
+	if rule != "" {
+		c.fail(nil, at, rule, "give a value of the type "+string(d.Type))
+		return ""
 	}
 	if rule := d.refuses(v); rule != "" {
 		c.fail(nil, at, rule, "give another value")
@@ -113,17 +119,34 @@ func (c *checker) given(d *ParameterDefinition, v string, o Options) string {
 
 // byDefault is the default, of a PATH joined to the template's directory.
 func (c *checker) byDefault(d *ParameterDefinition, o Options) string {
-	if d.Type != TypePath {
+	paths := []string{d.Default}
+	switch d.Type {
+	case TypePath:
+	case TypeListPath:
+		paths, _ = listItems(d.Type, d.Default)
+	default:
 		return d.Default
 	}
 	at := definitionPlace(d.Name).field("default")
-	if rule := badDefaultPath(o.TemplateDir, d.Default); rule != "" {
-		c.fail(nil, at, rule, "give a path relative to the template's directory, within it")
-		return ""
+	for _, p := range paths {
+		if rule := badDefaultPath(o.TemplateDir, p); rule != "" && !(c.expr && isURI(p)) {
+			c.fail(nil, at, rule, "give a path relative to the template's directory, within it")
+			return ""
+		}
 	}
-	v := joinPath(o.TemplateDir, d.Default)
+	v, _ := givenText(d.Type, d.Default, c.joiner(o.TemplateDir))
 	if rule := d.refuses(v); rule != "" {
 		c.fail(nil, at, rule, "give the parameter a value, or loosen the constraint")
 	}
 	return v
+}
+
+// joiner joins relative paths to dir; with the extension EXPR a URI is none.
+func (c *checker) joiner(dir string) func(string) string {
+	return func(p string) string {
+		if c.expr && isURI(p) {
+			return p
+		}
+		return joinPath(dir, p)
+	}
 }

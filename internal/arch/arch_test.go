@@ -98,8 +98,8 @@ func forbidden(from, imp, own string, isOwn bool) string {
 		if !standard(imp) && own != "internal/sched" && own != "openjd" {
 			return "the core imports only sched, openjd and the standard library"
 		}
-	case from == "openjd":
-		if isOwn {
+	case from == "openjd", from == "openjd/expr":
+		if isOwn && own != "openjd/expr" {
 			return "openjd is a library of its own"
 		}
 	case under(from, "openjd/session"):

@@ -120,14 +120,18 @@ func (s *Session) command(def *openjd.Action, symbols openjd.Symbols, id string)
 	if err != nil {
 		return nil, fmt.Errorf("command: %w", err)
 	}
-	args := make([]string, len(def.Args))
+	args := make([]string, 0, len(def.Args))
 	for i, f := range def.Args {
-		if args[i], err = f.Resolve(symbols); err != nil {
+		texts, err := f.ResolveAll(symbols)
+		if err != nil {
 			return nil, fmt.Errorf("argument %d: %w", i+1, err)
 		}
-		if strings.ContainsRune(args[i], 0) {
-			return nil, fmt.Errorf("argument %d holds a NUL character, which no command line can", i+1)
+		for _, text := range texts {
+			if strings.ContainsRune(text, 0) {
+				return nil, fmt.Errorf("argument %d holds a NUL character, which no command line can", i+1)
+			}
 		}
+		args = append(args, texts...)
 	}
 	vars := newVariables(s.cfg.Env)
 	vars.put(workVar, s.work)

@@ -66,7 +66,11 @@ func (s *Session) prepareEnv(e *enteredEnv) error {
 	if err != nil {
 		return err
 	}
-	l, err := newLayer(e.env.Variables, s.envSymbols(set))
+	symbols, err := s.envSymbols(e.env, set)
+	if err != nil {
+		return err
+	}
+	l, err := newLayer(e.env.Variables, symbols)
 	if err != nil {
 		return err
 	}
@@ -76,10 +80,10 @@ func (s *Session) prepareEnv(e *enteredEnv) error {
 	return nil
 }
 
-func (s *Session) envSymbols(files *fileSet) openjd.Symbols {
+func (s *Session) envSymbols(env *openjd.Environment, files *fileSet) (openjd.Symbols, error) {
 	symbols := cloneSymbols(s.symbols, len(files.files))
 	files.addTo(symbols, openjd.PrefixEnvFile)
-	return symbols
+	return symbols, env.Bind(symbols)
 }
 
 func cloneSymbols(from openjd.Symbols, more int) openjd.Symbols {
@@ -92,7 +96,10 @@ func cloneSymbols(from openjd.Symbols, more int) openjd.Symbols {
 
 // runEnv runs an action of an environment. Directives change grow, if given.
 func (s *Session) runEnv(ctx context.Context, e *enteredEnv, a *openjd.Action, grow *layer) Result {
-	symbols := s.envSymbols(e.files)
+	symbols, err := s.envSymbols(e.env, e.files)
+	if err != nil {
+		return s.refuse(err)
+	}
 	if err := e.files.write(symbols); err != nil {
 		return s.refuse(err)
 	}
@@ -139,6 +146,9 @@ func (s *Session) Run(ctx context.Context, step *openjd.Step, p openjd.TaskParam
 	symbols := cloneSymbols(s.symbols, 2*len(p)+len(files.files))
 	p.AddTo(symbols, s.cfg.Rules)
 	files.addTo(symbols, openjd.PrefixTaskFile)
+	if err := step.Bind(symbols); err != nil {
+		return s.refuse(err)
+	}
 	if err := files.write(symbols); err != nil {
 		return s.refuse(err)
 	}
