@@ -13,7 +13,7 @@ import (
 // What the expressions of a document may take while it is checked, so that no
 // document takes long. What takes more is left to be found when a job is made.
 const (
-	checkOps   = 200_000
+	checkOps   = 150_000
 	checkBytes = 16_000_000
 )
 

@@ -9,6 +9,9 @@
 //
 // A step's tasks are never listed: [Space] computes the task of an index.
 //
+// With the extension EXPR, format strings hold expressions of drover.farm/openjd/expr,
+// which are checked by the types of what they refer to when the template is read.
+//
 // The package does no I/O and runs nothing; running a job's actions on a machine
 // is the work of drover.farm/openjd/session. All values are safe for concurrent
 // use once returned, as long as nobody writes to their fields.

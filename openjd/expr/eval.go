@@ -131,8 +131,22 @@ func (ev *eval) plain(n *node) (Value, *Error) {
 	return ev.operation(n)
 }
 
+// keep gives back the memory taken since before was left, but for what the result
+// needs: the values in between are garbage.
+func (ev *eval) keep(before int64, v Value) {
+	if !v.unknown {
+		ev.b.Bytes = min(before, max(ev.b.Bytes, before-v.deepSize()))
+	}
+}
+
 // operation evaluates what is a call of a function.
-func (ev *eval) operation(n *node) (Value, *Error) {
+func (ev *eval) operation(n *node) (v Value, err *Error) {
+	before := ev.b.Bytes
+	defer func() {
+		if err == nil {
+			ev.keep(before, v)
+		}
+	}()
 	args := make([]Value, 0, 4)
 	for _, k := range n.kids {
 		if k == nil {
@@ -276,8 +290,10 @@ func (ev *eval) comprehension(n *node) (Value, *Error) {
 				continue
 			}
 		}
+		before := ev.b.Bytes
 		v, err := ev.node(n.kids[0])
 		if err == nil {
+			ev.keep(before, v)
 			err = ev.alloc(v.size())
 		}
 		if err != nil {

@@ -75,7 +75,7 @@ func TestValues(t *testing.T) {
 	for text, want := range map[string]string{
 		// 1.1 literals and grammar
 		"1_000 + 0x2A + 0o17 + 0b101": "1062", "1.5e-3 + 0": "0.0015", "1e10 * 1": "10000000000.0", ".5 + 0": "0.5", "5. + 0": "5.0", "1.50": "1.50", "00": "0",
-		`'a\n' + "b" + r'\n' + '''c'''`: "a\nb\\nc", `"\x41B\U00000043"`: "ABC", "Param.if": "1", "null": "null", "true": "true", "None == null": "true",
+		`'a\n' + "b" + r'\n' + '''c'''`: "a\nb\\nc", `"\x41\u0042\U00000043\N{LATIN SMALL LETTER Z}"`: "ABCz", "-9223372036854775809.0": "-9.223372036854776e+18", "Param.if": "1", "null": "null", "true": "true", "None == null": "true",
 		"[1,\n 2]": "[1, 2]", "-2 ** 2": "-4", "2 ** -1": "0.5", "2 ** 3 ** 2": "512", "not False": "true", "not 1 == 2": "true", "-9223372036854775808": "-9223372036854775808",
 		// 1.2 types
 		"[1, 2.5]": "[1.0, 2.5]", "[Param.Dir, 'a']": `["/proj/shot01", "a"]`, "[]": "[]", "[[1], [2.5]]": "[[1.0], [2.5]]", "[[], [1]]": "[[], [1]]",
@@ -154,7 +154,7 @@ func TestRefused(t *testing.T) {
 		"min([])": "non-empty", "'a'.split('')": "empty", "'a'.index('b')": "is not in", "re_search('a', '')": "empty", "re_search('a', '(?=b)')": "lookahead", `re_search('a', r'(a)\1')`: "refers to a group", `re_sub('a', 'a', r'\1')`: "literal",
 		"re_search('a', '(')": "no regular expression", "re_search('a', '(x{900}){1}y{900}z{900}[a-z]{900}(abcdefghijklmnopqrst){999}')": "repeats too much", "path('/').with_name('x')": "no name", "Param.File.with_suffix('gz')": "no suffix", "Param.Dir.relative_to('/other')": "does not lie", "'f_%099d'.with_number(1)": "wider",
 		"'a' * 10000000000": "too m", "range(1000000000)": "too many operations", "Task.N + 'a'": "not defined for int, string", "fail('a') if Task.B else fail('b')": "neither side", "Task.P.startswith('a')": "does not take",
-		"__add__(1, 2)": "cannot be called", "1()": "only functions", `"\N{BULLET}"`: "by name", `'\uD800'`: "no character", "sum(['a'])": "does not take", strings.Repeat("(", 200): "nests deeper", "repr_sh([1])": "does not take",
+		"__add__(1, 2)": "cannot be called", "1()": "only functions", `"\N{NO SUCH}"`: "no character's name", `"\N"`: "no character's name", `'\uD800'`: "no character", "sum(['a'])": "does not take", strings.Repeat("(", 200): "nests deeper", "repr_sh([1])": "does not take",
 	} {
 		v, err := evaluate(text, testEnv())
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -231,6 +231,16 @@ func TestLimits(t *testing.T) {
 	env := testEnv()
 	env.Budget = &Budget{Ops: 100, Bytes: 10_000}
 	if _, err := evaluate("sum(range(200))", env); !errors.Is(err, ErrLimit) {
+		t.Error(err)
+	}
+	// What is given back in between does not count, and operations are counted to
+	// the last one (sections 1.3.9 and 1.3.10).
+	env.Budget = &Budget{Ops: 10_000, Bytes: 100_000}
+	if v, err := evaluate("len([len(('a' * 10000).upper()) for i in range(117)])", env); err != nil || v.Text() != "117" {
+		t.Error(v.Text(), err)
+	}
+	env.Budget = &Budget{Ops: 10_000, Bytes: 100_000}
+	if _, err := evaluate("len([len(('a' * 10000).upper()) for i in range(118)])", env); !errors.Is(err, ErrLimit) {
 		t.Error(err)
 	}
 	env.Budget = NewBudget()

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/runenames"
 )
 
 type tokenKind uint8
@@ -148,7 +151,12 @@ func escape(s string, raw bool) (string, int, *Error) {
 		return string(rune(r)), 1 + n, nil
 	}
 	if s[1] == 'N' {
-		return "", 0, failf("characters by name are not supported; write \\uXXXX with the number")
+		name, _, closed := strings.Cut(strings.TrimPrefix(s[2:], "{"), "}")
+		r, ok := namedRunes()[strings.ToUpper(name)]
+		if !closed || !strings.HasPrefix(s[2:], "{") || !ok {
+			return "", 0, failf("%q is no character's name; write \\N{NAME} as Unicode has it, or \\uXXXX with the number", clip(name))
+		}
+		return string(r), 4 + len(name), nil
 	}
 	return s[:2], 2, nil // as Python: the backslash stays
 }
@@ -199,3 +207,15 @@ func (t token) String() string {
 	}
 	return fmt.Sprintf("%q", clip(t.text))
 }
+
+// namedRunes are the characters that Unicode names one by one. The table is made
+// when a template first needs it.
+var namedRunes = sync.OnceValue(func() map[string]rune {
+	names := make(map[string]rune, 40_000)
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if name := runenames.Name(r); name != "" && name[0] != '<' {
+			names[name] = r
+		}
+	}
+	return names
+})

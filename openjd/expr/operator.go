@@ -212,7 +212,7 @@ func (ev *eval) repeat(s string, n int64) (Value, *Error) {
 		n = (1 << 40) / int64(len(s)) // far above what is allowed
 	}
 	size := int64(len(s)) * n
-	if err := ev.charge(size / 256); err != nil {
+	if err := ev.charge((size + 255) / 256); err != nil {
 		return Value{}, err
 	}
 	if err := ev.alloc(size); err != nil {

@@ -223,7 +223,7 @@ func (ev *eval) fill(s string, width int64) (int, *Error) {
 		return 0, err
 	}
 	n := max(width-int64(utf8.RuneCountInString(s)), 0)
-	if err := ev.charge(n / 256); err != nil {
+	if err := ev.charge((n + 255) / 256); err != nil {
 		return 0, err
 	}
 	return int(n), ev.alloc(n)

@@ -150,5 +150,14 @@ func floatText(f float64) string {
 	return s
 }
 
+// deepSize is size with the items of the value's items.
+func (v Value) deepSize() int64 {
+	n := v.size()
+	for _, e := range v.list {
+		n += int64(len(e.s)) + 96*int64(cap(e.list))
+	}
+	return n
+}
+
 // size is about how much memory the value takes.
 func (v Value) size() int64 { return 96 + int64(len(v.s)) + 96*int64(cap(v.list)) }
