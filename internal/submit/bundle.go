@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -112,7 +113,7 @@ func bundleValues(dir string) (map[string]string, error) {
 		}
 		text, ok := plain(p.Value)
 		if !ok {
-			return nil, fmt.Errorf("parameter_values: the value of %q is neither text nor a number", p.Name)
+			return nil, fmt.Errorf("parameter_values: the value of %q is neither text, nor a number, nor a list of these", p.Name)
 		}
 		out[p.Name] = text
 	}
@@ -133,6 +134,9 @@ func plain(v any) (string, bool) {
 		return strconv.Itoa(v), true
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64), true
+	case []any: // of a LIST parameter
+		data, err := json.Marshal(v)
+		return string(data), err == nil
 	}
 	return "", false
 }

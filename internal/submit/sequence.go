@@ -1,4 +1,4 @@
-package cli
+package submit
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ var framePattern = regexp.MustCompile(`%0?\d*d|#+`)
 
 // sequence adds the files of a sequence of pictures whose name has a pattern for
 // the number, as in beauty.%04d.exr.
-func (in *inputs) sequence(pattern string) error {
+func (in *Inputs) sequence(pattern string) error {
 	dir, name := filepath.Split(pattern)
 	at := framePattern.FindStringIndex(name)
 	if at == nil {
@@ -24,6 +24,9 @@ func (in *inputs) sequence(pattern string) error {
 	if err != nil {
 		return err
 	}
+	if !in.may(dir) {
+		return fs.ErrNotExist
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -31,7 +34,7 @@ func (in *inputs) sequence(pattern string) error {
 	found := 0
 	for _, e := range entries {
 		if e.Type().IsRegular() && want.MatchString(e.Name()) {
-			if err := in.file(filepath.Join(dir, e.Name())); err != nil {
+			if err := in.File(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}
 			found++

@@ -1,4 +1,4 @@
-package cli
+package submit
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ func TestSequenceFindsItsFrames(t *testing.T) {
 		}
 	}
 	for _, pattern := range []string{"a.%04d.exr", "a.####.exr", "a.%d.exr"} {
-		in := newInputs()
+		in := New("")
 		if err := in.sequence(filepath.Join(dir, pattern)); err != nil {
 			t.Error(err)
 		}
@@ -31,11 +31,11 @@ func TestSequenceFindsItsFrames(t *testing.T) {
 		}
 	}
 	for _, pattern := range []string{"nothing.exr", "no/such.####.exr"} {
-		if err := newInputs().sequence(filepath.Join(dir, pattern)); !errors.Is(err, fs.ErrNotExist) {
+		if err := New("").sequence(filepath.Join(dir, pattern)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", pattern, err)
 		}
 	}
-	if err := newInputs().sequence(filepath.Join(dir, "c.####.exr")); err == nil {
+	if err := New("").sequence(filepath.Join(dir, "c.####.exr")); err == nil {
 		t.Error("an empty sequence was taken")
 	}
 }
