@@ -29,12 +29,16 @@ var built struct {
 	err  error
 }
 
-// Main runs a package's tests and removes the program that they built.
-func Main(m *testing.M) {
+// Main runs a package's tests and removes the program that they built. Then it
+// calls more.
+func Main(m *testing.M, more ...func()) {
 	code := m.Run()
 	pgtest.Shutdown()
 	if built.path != "" && os.Getenv("DROVER_BIN") == "" {
 		os.RemoveAll(filepath.Dir(built.path))
+	}
+	for _, do := range more {
+		do()
 	}
 	os.Exit(code)
 }

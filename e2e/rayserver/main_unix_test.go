@@ -18,9 +18,10 @@ import (
 	"testing"
 
 	"drover.farm/e2e/harness"
+	"drover.farm/internal/renderer/radiance/radiancetest"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) { harness.Main(m, radiancetest.Clean) }
 
 // install is an installation of the Rayserver in a folder of its own.
 type install struct {

@@ -103,7 +103,7 @@ func (a *App) run(ctx context.Context, args []string) int {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(joinOptions(args))
 	if exited {
 		return code
 	}
@@ -147,4 +147,19 @@ func (a *App) complain(err error) int {
 // say prints a message for people, which is no part of the command's output.
 func (a *App) say(format string, args ...any) {
 	fmt.Fprintln(a.Err, cleanLines(fmt.Sprintf(format, args...)))
+}
+
+// joinOptions lets the value of a flag that is itself a list of a renderer's
+// options begin with a dash: --options "-ab 2" becomes --options=-ab 2.
+func joinOptions(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		if (args[i] == "--options" || args[i] == "--rtrace") && i+1 < len(args) {
+			out = append(out, args[i]+"="+args[i+1])
+			i++
+			continue
+		}
+		out = append(out, args[i])
+	}
+	return out
 }

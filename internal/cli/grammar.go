@@ -34,12 +34,13 @@ var groups = []kong.Group{
 // root is the command line. Only the command that is called has the flags of
 // its settings made, which keeps the others quick to start.
 type root struct {
-	Serve serveCmd     `cmd:"" group:"farm" help:"Run the farm."`
-	Work  workCmd      `cmd:"" group:"farm" help:"Render for a farm on this machine."`
-	Ray   rayserverCmd `cmd:"" name:"rayserver" passthrough:"" group:"farm" help:"Run Radiance simulations for other machines, as Rayfront's Rayserver does."`
-	Demo  demoCmd      `cmd:"" group:"farm" help:"Render a sample animation, from nothing to a film."`
+	Serve     serveCmd     `cmd:"" group:"farm" help:"Run the farm."`
+	Work      workCmd      `cmd:"" group:"farm" help:"Render for a farm on this machine."`
+	Rayserver rayserverCmd `cmd:"" name:"rayserver" passthrough:"" group:"farm" help:"Run Radiance simulations for other machines, as Rayfront's Rayserver does."`
+	Demo      demoCmd      `cmd:"" group:"farm" help:"Render a sample animation, from nothing to a film."`
 
 	Submit submitCmd `cmd:"" group:"jobs" help:"Submit a Blender or V-Ray scene, an OpenJD template or a job bundle."`
+	Ray    rayCmd    `cmd:"" group:"jobs" help:"Start, look at and steer simulations on a Rayserver."`
 	Job    jobCmd    `cmd:"" group:"jobs" help:"List, look at, steer and fetch jobs."`
 
 	Worker      workerCmd      `cmd:"" group:"manage" help:"List and steer workers."`

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"drover.farm/internal/cli/config"
 	"drover.farm/internal/rayd"
+	"drover.farm/internal/simulation"
 )
 
 // rayserverCmd lists the Rayserver among the commands. Its command line is not
@@ -178,6 +180,16 @@ func (a *App) rayStart(h rayHandoff, opts rayd.Options) (int, error) {
 
 // rayRole is the program in one of the roles of an installation's processes.
 func (a *App) rayRole(role rayd.Role, body json.RawMessage) int {
+	if role == rayd.Control {
+		var spec simulation.Spec
+		if json.Unmarshal(body, &spec) != nil {
+			return exitUsage
+		}
+		if simulation.Control(context.Background(), spec) != nil {
+			return exitFailed // the record says why
+		}
+		return exitDone
+	}
 	var h rayHandoff
 	if role != rayd.Server || json.Unmarshal(body, &h) != nil {
 		return exitUsage

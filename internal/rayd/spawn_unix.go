@@ -52,3 +52,16 @@ func AwaitRelease() error {
 	_, err := io.ReadFull(f, make([]byte, 1))
 	return err
 }
+
+// Start starts a process of the role in a session of its own, with nothing to
+// read or write on.
+func Start(program string, role Role, home, handoff string) (*os.Process, error) {
+	cmd := exec.Command(program)
+	cmd.Args, cmd.Dir = role.Argv(home), "/"
+	cmd.Env = append(os.Environ(), handoff)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", program, err)
+	}
+	return cmd.Process, nil
+}

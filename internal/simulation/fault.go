@@ -1,5 +1,7 @@
 package simulation
 
+import "fmt"
+
 // Kind says what is wrong with a request.
 type Kind string
 
@@ -24,3 +26,7 @@ type Fault struct {
 
 // Error returns the message.
 func (f *Fault) Error() string { return f.Message }
+
+func faultf(k Kind, format string, args ...any) error {
+	return &Fault{Kind: k, Message: fmt.Sprintf(format, args...)}
+}

@@ -85,4 +85,12 @@ type Job struct {
 	Submitted time.Time `json:"submitted"`
 	Started   time.Time `json:"started,omitzero"` // anew with each restart
 	Updated   time.Time `json:"updated"`
+
+	dir string // of the project on this host
 }
+
+// key is what may be simulated only once at a time.
+func (j *Job) key() [4]string { return [4]string{j.dir, j.Variation, j.Type, j.Name} }
+
+// variation is what has one octree.
+func (j *Job) variation() [2]string { return [2]string{j.dir, j.Variation} }

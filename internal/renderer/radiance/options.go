@@ -114,6 +114,18 @@ func Without(args []string, names ...string) []string {
 	return out
 }
 
+// ForTrace are the options of the variable render that rtrace has too: those of
+// pictures and views are left out.
+func ForTrace(args []string) []string {
+	var names []string
+	for name, o := range known {
+		if o.by == byRpict {
+			names = append(names, name)
+		}
+	}
+	return Without(args, names...)
+}
+
 // ofFiles are options that rad makes and that name a file or a number.
 var ofFiles = map[string]bool{"-af": true, "-vf": true, "-t": true, "-e": true, "-z": true, "-o": true, "-r": true, "-m": true}
 

@@ -78,6 +78,7 @@ func rpict(args []string) {
 	out, done := output(args, opts, w, &h)
 	report := reporter(opts)
 	report(100 * float64(done) / float64(h))
+	held := false
 	for y := done; y < h; y++ {
 		line := make([]byte, 0, 4*w)
 		for x := range w {
@@ -88,7 +89,8 @@ func rpict(args []string) {
 			die(2, "system - write error in render: %s", reason(err))
 		}
 		amb()
-		if y == h/3 && o.Hold != "" {
+		if y >= h/3 && o.Hold != "" && !held {
+			held = true
 			report(100 * float64(y+1) / float64(h))
 			hold(o.Hold)
 		}
