@@ -78,6 +78,7 @@ func measurements() []measurement {
 		{"cycles", measureCycles},
 		{"latency", measureLatency},
 		{"restart", measureRestart},
+		{"sheepit", measureSheepIt},
 		{"sweep", measureSweep},
 		{"render", measureRender},
 	}

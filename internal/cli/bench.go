@@ -13,7 +13,7 @@ import (
 type benchCmd struct {
 	Out     string        `default:"bench-results" placeholder:"DIR" help:"Folder for results.json, results.txt and sweep.svg."`
 	For     time.Duration `default:"10s" help:"How long each load lasts."`
-	Only    []string      `placeholder:"NAME" help:"Only these measurements: start, cycles, latency, restart, sweep, render."`
+	Only    []string      `placeholder:"NAME" help:"Only these measurements: start, cycles, latency, restart, sheepit, sweep, render."`
 	Store   string        `placeholder:"URL" help:"An empty PostgreSQL database instead of SQLite."`
 	Sweep   bool          `help:"Also sweep numbers of waiting tasks and of workers."`
 	Blender bool          `default:"true" negatable:"" help:"Also render the sample animation, beside Blender alone."`
