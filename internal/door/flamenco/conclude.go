@@ -122,6 +122,9 @@ func (v *verdict) complete(l *farm.Lease, frame int64) error {
 	switch farm.CodeOf(err) {
 	case "":
 		v.d.cfg.Logs.Remove(l.ID) // the whole log takes its place
+		if v.w.post != nil && len(r.Outputs) > 0 {
+			v.d.passThumbnail(v.w.post.ID, l.Task)
+		}
 		return nil
 	case farm.Gone:
 		return nil // the job was removed, or the worker

@@ -116,10 +116,21 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.mux.ServeHT
 // Stop ends what the door does by itself and waits for it. Workers go on with
 // what they are at.
 func (d *Door) Stop() {
+	d.mu.Lock()
 	d.end()
+	d.mu.Unlock()
 	d.jobs.Wait()
 	d.dial.CloseIdleConnections()
 	d.up.close()
+}
+
+// spawn runs fn beside the request that asks for it, unless the door is closed.
+func (d *Door) spawn(fn func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ctx.Err() == nil {
+		d.jobs.Go(fn)
+	}
 }
 
 // sleep waits for a time, for a wake-up or for the end of the door.

@@ -119,14 +119,15 @@ func (d *Door) live(w *work, part string) {
 // do so again.
 func (d *Door) overflow(id int64) {
 	if w := d.at(id); w != nil {
-		go func() {
+		d.spawn(func() {
 			_ = d.conclude(w, news{state: stateFailed, fault: "what the worker sent of this task, its log, is larger than flamenco.log_limit allows"})
-		}()
+		})
 	}
 }
 
 // lost ends work of which the worker has told no end.
 func (d *Door) lost(w *work) {
+	d.log.Info("a worker is not at its task any more", "task", w.id, "job", w.job.ID, "worker", w.m.id)
 	_ = d.conclude(w, news{state: stateFailed, lost: true, fault: "the worker is not at this task any more and has not told how it ended"})
 }
 
@@ -146,7 +147,7 @@ func (d *Door) learn(m *member, version string) {
 	}
 }
 
-// canceled reports whether the farm has told the work to stop.
+// stopping are the leases of the work's worker that the farm has told to stop.
 func (d *Door) stopping(ctx context.Context, w *work) map[int64]bool {
 	out := make(map[int64]bool)
 	f, err := d.farm.Farmhand(ctx, w.m.id)

@@ -282,6 +282,24 @@ func TestAWorkerThatStartsAnewGivesItsTaskBack(t *testing.T) {
 	b.status(5, "finished")
 }
 
+func TestARegistrationBeforeATaskIsNoEndOfIt(t *testing.T) {
+	t.Parallel()
+	b := setup(t, quick())
+	p := b.pusher("node")
+	b.until("it is known", func() bool { return strings.Contains(b.log.String(), "a worker of 2015 is there") })
+	p.register("node")
+	b.post(5, typePrint, `{"text":"x"}`)
+	v := p.task()
+	if v.Get("task_id") != "5" {
+		t.Errorf("the first try has the id %s", v.Get("task_id"))
+	}
+	p.end(v, "finished", "")
+	b.status(5, "finished")
+	if strings.Contains(b.log.String(), "not at its task") {
+		t.Error("the task was taken for lost")
+	}
+}
+
 func TestALostLastWordIsARetry(t *testing.T) {
 	t.Parallel()
 	b := setup(t, quick())

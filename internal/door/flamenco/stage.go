@@ -29,7 +29,7 @@ func (d *Door) stage(m *member, w *work) (in, out string, err error) {
 	}
 	ctx, cancel := context.WithCancel(d.ctx)
 	defer cancel()
-	d.jobs.Go(func() { d.keepWhile(ctx, m) })
+	d.spawn(func() { d.keepWhile(ctx, m) })
 	job := path.Join(stageFolder, num(w.job.ID))
 	root, err := os.OpenRoot(s[farmSys])
 	if err != nil {

@@ -3,10 +3,14 @@ package flamenco
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"image/jpeg"
+	"image/png"
 	"io"
 	"net/http"
 	"strings"
 
+	"drover.farm/internal/farm"
 	"drover.farm/internal/frame"
 )
 
@@ -34,11 +38,11 @@ func (d *Door) postThumbnail(w http.ResponseWriter, r *http.Request) error {
 	case file.blob.Size > maxThumbnail:
 		return tooLarge(maxThumbnail)
 	}
-	png, err := d.blobBytes(r.Context(), file)
+	picture, err := d.blobBytes(r.Context(), file)
 	if err != nil {
 		return err
 	}
-	if _, err := frame.Prove(bytes.NewReader(png), int64(len(png)), frame.Want{Format: frame.PNG, AllowBlack: true}); err != nil {
+	if _, err := frame.Prove(bytes.NewReader(picture), int64(len(picture)), frame.Want{Format: frame.PNG, AllowBlack: true}); err != nil {
 		return wrong("file", "it is no whole PNG picture: "+err.Error())
 	}
 	task := *id
@@ -46,8 +50,8 @@ func (d *Door) postThumbnail(w http.ResponseWriter, r *http.Request) error {
 		task = x.post.ID
 	}
 	if d.up.base != "" && task < firstForeign {
-		d.jobs.Go(func() {
-			if err := d.up.thumbnail(d.ctx, task, png); err != nil {
+		d.spawn(func() {
+			if err := d.up.thumbnail(d.ctx, task, picture); err != nil {
 				d.log.Warn("a thumbnail was not passed on", "task", task, "err", err)
 			}
 		})
@@ -63,4 +67,37 @@ func (d *Door) blobBytes(ctx context.Context, u *upload) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(f)
+}
+
+// passThumbnail sends the server the thumbnail of a frame that the farm has. The
+// workers' own are lost with the Blender of today, which quotes the names that
+// their parser looks for.
+func (d *Door) passThumbnail(task int64, k farm.TaskKey) {
+	if d.up.base == "" {
+		return
+	}
+	d.spawn(func() {
+		if err := d.sendThumbnail(d.ctx, task, k); err != nil && d.ctx.Err() == nil {
+			d.log.Warn("a thumbnail was not passed on", "task", task, "err", err)
+		}
+	})
+}
+
+func (d *Door) sendThumbnail(ctx context.Context, task int64, k farm.TaskKey) error {
+	t, err := d.farm.Task(ctx, k)
+	if err != nil || len(t.Outputs) == 0 || t.Outputs[0].Thumb == "" {
+		return err
+	}
+	var small, out bytes.Buffer
+	if err := d.copyBlob(ctx, &small, farm.File{Name: "thumbnail", SHA256: t.Outputs[0].Thumb}); err != nil {
+		return err
+	}
+	m, err := jpeg.Decode(&small)
+	if err != nil {
+		return fmt.Errorf("read a thumbnail: %w", err)
+	}
+	if err := png.Encode(&out, m); err != nil {
+		return fmt.Errorf("write a thumbnail: %w", err)
+	}
+	return d.up.thumbnail(ctx, task, out.Bytes())
 }

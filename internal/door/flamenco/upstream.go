@@ -226,7 +226,7 @@ func (u *upstream) refused(p *post, why error) {
 		b, _ := json.Marshal(f.message)
 		text = string(b)
 	}
-	u.d.jobs.Go(func() {
+	u.d.spawn(func() {
 		for u.post(u.d.ctx, p, stateFailed, news{log: "the task was refused: " + text}) != nil && u.d.sleep(u.d.set.Retry, nil) {
 		}
 	})

@@ -51,7 +51,7 @@ func (d *Door) take(m *member, leases []*farm.Lease) *work {
 	if w.post != nil && !again {
 		w.id = w.post.ID
 	}
-	d.work[w.id], m.work, m.timeCost = w, w, nil
+	d.work[w.id], m.work, m.timeCost, m.anew = w, w, nil, false
 	return w
 }
 
