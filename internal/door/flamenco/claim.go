@@ -15,7 +15,7 @@ func newForm(v url.Values) io.Reader { return bytes.NewReader([]byte(v.Encode())
 
 // claim asks the farm for work that the worker can do, and makes it the worker's.
 func (d *Door) claim(ctx context.Context, m *member, wait time.Duration) *work {
-	t := target{m.sys, d.kindOf(m) == pull}
+	t := target{sys: m.sys, pull: d.kindOf(m) == pull, quick: true}
 	l, err := d.farm.Claim(ctx, farm.ClaimRequest{By: d.by, Worker: m.id, Wait: wait, Also: d.also, Only: d.fits(t)})
 	if farm.CodeOf(err) == farm.Gone {
 		d.dismiss(m)
@@ -88,7 +88,7 @@ func (d *Door) canStage(s system) bool {
 // prepare makes the command of a worker's work, and lays its files out where the
 // worker finds them.
 func (d *Door) prepare(m *member, w *work) ([]string, error) {
-	t := target{m.sys, d.kindOf(m) == pull}
+	t := target{sys: m.sys, pull: d.kindOf(m) == pull}
 	if w.post != nil {
 		o, err := w.post.want()
 		if err != nil {

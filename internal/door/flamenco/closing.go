@@ -72,14 +72,11 @@ func (d *Door) drain(sub *farm.Subscription, pending map[int64]bool) {
 
 func (d *Door) forget(job int64) {
 	d.mu.Lock()
-	_, staged := d.reach[job]
 	delete(d.posts, job)
 	delete(d.reach, job)
 	delete(d.last, job)
 	d.mu.Unlock()
-	if staged {
-		d.unstage(job)
-	}
+	d.unstage(job)
 }
 
 // settle does what the state of a job asks for.

@@ -25,6 +25,8 @@ const (
 type target struct {
 	sys  system
 	pull bool // of 2016: it fetches archives and sends files back
+	// quick leaves out what could wait for a disk: the dispatcher asks.
+	quick bool
 }
 
 // errReach is why a worker cannot be given a job; people read it in the log.
@@ -89,7 +91,7 @@ func (d *Door) settingsScript(o *order, t target) ([]string, error) {
 		return nil, nil
 	}
 	p, known := d.presets[o.script]
-	if dir := d.setting("render_settings_path_" + string(t.sys)); dir != "" && !(known && d.lacks(t.sys, dir, o.script)) {
+	if dir := d.setting("render_settings_path_" + string(t.sys)); dir != "" && !(known && !t.quick && d.lacks(t.sys, dir, o.script)) {
 		return []string{"--python", join(dir, o.script)}, nil
 	}
 	if known {

@@ -190,6 +190,11 @@ func (d *Door) checkLeases(w *work) {
 // farm or the worker has.
 func (d *Door) follow(m *member, w *work, i *info) {
 	d.mu.Lock()
+	if w.over { // its end is on its way to the farm
+		d.mu.Unlock()
+		d.sleep(d.set.Tick, w.done)
+		return
+	}
 	if i.Log != nil {
 		d.hearLog(w, *i.Log)
 	}
@@ -201,8 +206,8 @@ func (d *Door) follow(m *member, w *work, i *info) {
 			m.timeCost = &n
 		}
 	}
-	if w.idle++; i.Status == statusRendering && !m.anew {
-		w.idle = 0
+	if w.idle++; i.Status == statusRendering {
+		w.idle, m.anew = 0, false
 	}
 	idle, anew := w.idle, m.anew
 	m.anew = false

@@ -413,6 +413,9 @@ func (d *Door) drop(ctx context.Context, id int64) (*taskView, error) {
 	v := &taskView{ID: id, TaskID: id, Status: stateAborted}
 	if x := d.at(id); x != nil && x.post == nil {
 		d.giveBack(x, "the Manager API took it back")
+		if d.kindOf(x.m) == push { // one of 2016 is stopped by the answer to its news
+			d.spawn(func() { d.kill(x.m) })
+		}
 		return v, nil
 	}
 	job, err := d.jobOf(ctx, id)
