@@ -42,7 +42,7 @@ func startPeer(ctx context.Context, set *config.Swarm, data string, farm *client
 		default:
 		}
 	}}
-	p.depot = &library.Depot{Dir: shelf.Dir, Shelf: shelf, Limits: server.SwarmLimits(set), Installers: server.Installers(set), Log: log}
+	p.depot = &library.Depot{Dir: shelf.Dir, Shelf: shelf, Limits: server.SwarmLimits(set), Installers: server.Installers(set), RunVersion: set.RunVersion, Log: log}
 	m := server.SwarmImporter(set, p.depot)
 	err := p.depot.Open(ctx)
 	if err == nil {

@@ -52,6 +52,9 @@ type Depot struct {
 	Foreign    bool
 	Limits     archive.Limits
 	Installers *Installers // nil: refused
+	// RunVersion lets a build whose version cannot be told otherwise be run in a
+	// sandbox to say it.
+	RunVersion bool
 	Log        *slog.Logger
 
 	mine  *flock.Flock
@@ -171,6 +174,9 @@ func (d *Depot) Take(ctx context.Context, file *os.File, name string) (*Taken, e
 		return nil, err
 	}
 	f, err := Recognise(ctx, file, st.Size(), name, Description{}, d.Limits)
+	if err != nil && f != nil && f.Product == "vray" && d.RunVersion {
+		f, err = Ask(ctx, file, st.Size(), f, d.uploads(), d.Limits)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -255,6 +255,31 @@ func TestInstallers(t *testing.T) {
 	}
 }
 
+func TestAsksForAVersion(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		return // the sandbox is Linux's
+	}
+	b := newDepot(t)
+	says := func(text string) *os.File {
+		return b.file(pack(t, "v/bin/vray", "#!/bin/sh\n[ \"$1\" = -version ] && echo '"+text+"'\n"))
+	}
+	if _, err := b.Take(t.Context(), says("V-Ray core version is 6.20.07"), "v.tar"); err == nil {
+		t.Error("it was run although that is not allowed")
+	}
+	b.RunVersion = true
+	got, err := b.Take(t.Context(), says("V-Ray core version is 6.20.07"), "v.tar")
+	if err != nil || got.Version.String() != "6.20.7" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := b.Take(t.Context(), says("hello"), "v.tar"); err == nil || !strings.Contains(err.Error(), "does not print it") {
+		t.Errorf("one that does not say: %v", err)
+	}
+	if left, _ := os.ReadDir(b.uploads()); len(left) != 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
 // importBundle is an import folder whose clock the test turns.
 type importBundle struct {
 	*Importer

@@ -38,6 +38,9 @@ type Library struct {
 type Limits struct {
 	Archive archive.Limits
 	AtOnce  int // archives that are looked at at once; 2
+	// AskIn is a folder in which a build whose version cannot be told otherwise
+	// may be unpacked, to run its program in a sandbox for it; "": it is refused.
+	AskIn string
 }
 
 // New makes a library.
@@ -91,7 +94,11 @@ func (l *Library) Recognise(ctx context.Context, r io.ReaderAt, size int64, name
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return Recognise(ctx, r, size, name, d, l.Limits.Archive)
+	f, err := Recognise(ctx, r, size, name, d, l.Limits.Archive)
+	if err != nil && f != nil && l.Limits.AskIn != "" {
+		return Ask(ctx, r, size, f, l.Limits.AskIn, l.Limits.Archive)
+	}
+	return f, err
 }
 
 // Build is the row of what was found in a file of the store.

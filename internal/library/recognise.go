@@ -21,8 +21,9 @@ var products = []func(*survey) (*Found, error){isBlender, isVRay, isRadiance}
 
 // Recognise says what the archive of size bytes at r is. The name helps only
 // where the content does not tell the version; d adds to or overrules what is
-// found. It fails with an *Unknown, or with an *archive.Refusal when the archive
-// is not allowed. All of it is read once.
+// found. It fails with an *Unknown, together with what was found when only the
+// version is missing; or with an *archive.Refusal when the archive is not allowed.
+// All of it is read once.
 func Recognise(ctx context.Context, r io.ReaderAt, size int64, name string, d Description, l archive.Limits) (*Found, error) {
 	s, err := look(ctx, r, size, name, archive.Options{Limits: l})
 	if err != nil {
@@ -47,10 +48,10 @@ func (s *survey) recognise(d Description) (*Found, error) {
 		if f == nil || d.Product != "" && d.Product != f.Product {
 			continue
 		}
-		if err != nil && d.Version == "" {
-			return nil, err
+		if d.Version != "" {
+			err = nil
 		}
-		return f.with(d), nil
+		return f.with(d), err
 	}
 	if d.Product != "" {
 		return nil, unknown("the archive is not recognised as %s; say which of its files is the program, by its path in the archive", d.Product)

@@ -23,6 +23,7 @@ type Serve struct {
 	HTTP         HTTP           `yaml:"http"`
 	Pictures     Pictures       `yaml:"pictures"`
 	Web          Web            `yaml:"web"`
+	Renderers    Renderers      `yaml:"renderers"`
 	Swarm        Swarm          `yaml:"swarm"`
 	Log          Log            `yaml:"log"`
 	Farm         farm.Settings  `yaml:"farm"`
@@ -83,6 +84,12 @@ type Web struct {
 	MaxLive int           `yaml:"max_live" help:"How many open pages are kept fresh at once; more are shown, but do not move."`
 }
 
+// Renderers is the settings of the library of renderers.
+type Renderers struct {
+	RunVersion bool `yaml:"run_version" help:"Whether a build that is added, and whose version nothing tells, is run in a sandbox to say it."`
+	AtOnce     int  `yaml:"at_once" help:"How many archives are looked at at once."`
+}
+
 // Log is how the program's own log is written.
 type Log struct {
 	Level  string `yaml:"level" help:"Which lines are logged: debug, info, warn or error."`
@@ -104,13 +111,14 @@ func DefaultServe() *Serve {
 			HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, BodyTime: 30 * time.Second, TransferIdle: time.Minute,
 			Ping: 15 * time.Second, LogPoll: time.Second, MaxHeld: 20_000, FailBurst: 20, FailEvery: 3 * time.Second, Grace: 30 * time.Second,
 		},
-		Pictures: Pictures{Thumbnail: 320},
-		Web:      Web{Session: 14 * 24 * time.Hour, Fresh: time.Second, MaxLive: 5000},
-		Swarm:    defaultSwarm(),
-		Log:      Log{Level: "info", Format: "auto"},
-		Cluster:  Cluster{Check: 300 * time.Millisecond, Hold: 10 * time.Second},
-		Farm:     farm.Defaults(),
-		SheepIt:  sheepit.Defaults(),
-		Flamenco: flamenco.Defaults(),
+		Pictures:  Pictures{Thumbnail: 320},
+		Web:       Web{Session: 14 * 24 * time.Hour, Fresh: time.Second, MaxLive: 5000},
+		Renderers: Renderers{AtOnce: 2},
+		Swarm:     defaultSwarm(),
+		Log:       Log{Level: "info", Format: "auto"},
+		Cluster:   Cluster{Check: 300 * time.Millisecond, Hold: 10 * time.Second},
+		Farm:      farm.Defaults(),
+		SheepIt:   sheepit.Defaults(),
+		Flamenco:  flamenco.Defaults(),
 	}
 }

@@ -25,6 +25,7 @@ type Swarm struct {
 	Tries            int            `yaml:"tries" help:"How often a file in the import folder is tried before it is set aside."`
 	Pause            time.Duration  `yaml:"pause" help:"Pause after the first failed try; it doubles."`
 	AllowExecutables bool           `yaml:"allow_executables" help:"Whether installers are taken: they are run in a sandbox to unpack them."`
+	RunVersion       bool           `yaml:"run_version" help:"Whether a build whose version nothing tells is run in a sandbox to say it."`
 	InstallerTime    time.Duration  `yaml:"installer_time" help:"How long an installer may take to unpack."`
 	MaxUpload        Size           `yaml:"max_upload" help:"How many bytes an upload may have."`
 	MaxUnpacked      Size           `yaml:"max_unpacked" help:"How many bytes a build may have unpacked."`

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,7 +30,7 @@ func (s *Server) core(f *farm.Farm) *http.ServeMux {
 func (s *Server) native(f *farm.Farm) http.Handler {
 	set := s.cfg.Settings
 	return native.New(native.Config{
-		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: library.New(f, s.blobs, s.log, library.Limits{}), Imports: s.importFiles, Log: s.log, Version: s.cfg.Version, Doors: []string{"native", "sheepit"},
+		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: library.New(f, s.blobs, s.log, s.libraryLimits()), Imports: s.importFiles, Log: s.log, Version: s.cfg.Version, Doors: []string{"native", "sheepit"},
 		UploadLimit: int64(set.Files.UploadLimit), UploadExpiry: set.Files.UploadKept,
 		BodyTime: set.HTTP.BodyTime, Idle: set.HTTP.TransferIdle, Ping: set.HTTP.Ping, Poll: set.HTTP.LogPoll, MaxHeld: set.HTTP.MaxHeld,
 		Fails: s.fails,
@@ -55,6 +57,23 @@ func (s *Server) usage() func(context.Context) (web.Usage, error) {
 		u, err := d.Usage(ctx)
 		return web.Usage{Files: u.Blobs, Bytes: u.Bytes, Limit: u.Limit, Free: u.Free}, err
 	}
+}
+
+// libraryLimits are the bounds of builds that are added.
+func (s *Server) libraryLimits() library.Limits {
+	set := s.cfg.Settings.Renderers
+	l := library.Limits{AtOnce: set.AtOnce}
+	dir := filepath.Join(s.cfg.Data, "ask")
+	err := os.RemoveAll(dir) // of an earlier process
+	if set.RunVersion && err == nil {
+		if err = os.MkdirAll(dir, 0o700); err == nil {
+			l.AskIn = dir
+		}
+	}
+	if err != nil {
+		s.log.Warn("builds cannot be asked for their version", "err", err)
+	}
+	return l
 }
 
 // health answers 200 when the farm can take work in and hand it out.

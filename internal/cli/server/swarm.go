@@ -28,7 +28,7 @@ func (s *Server) swarm(f *farm.Farm, d *doors) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	shelf := &library.FarmShelf{Farm: f, Blobs: s.blobs, By: swarmDoor}
 	dir := filepath.Join(s.cfg.Data, "VRay")
-	depot := &library.Depot{Dir: dir, Shelf: shelf, Foreign: true, Limits: SwarmLimits(set), Installers: Installers(set), Log: s.log}
+	depot := &library.Depot{Dir: dir, Shelf: shelf, Foreign: true, Limits: SwarmLimits(set), Installers: Installers(set), RunVersion: set.RunVersion, Log: s.log}
 	if err := depot.Open(ctx); err != nil {
 		cancel()
 		return fmt.Errorf("open the door for V-Ray: %w", err)
