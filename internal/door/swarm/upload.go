@@ -108,7 +108,9 @@ func (d *door) read(w http.ResponseWriter, r *http.Request, f *form) error {
 		case "file":
 			err = d.readFile(p, f)
 		default:
-			_, err = io.Copy(io.Discard, io.LimitReader(p, 1<<20))
+			if _, err = io.Copy(io.Discard, io.LimitReader(p, 1<<20)); err != nil {
+				err = undecodable(err.Error())
+			}
 		}
 		if err != nil {
 			return err
