@@ -480,6 +480,15 @@ type Token struct {
 	Token string `json:"token"`
 }
 
+// Join is the body of POST /api/v1/join: a one-time token is turned into a
+// lasting one, which the client has made and of which the farm gets only the
+// hash. So an answer that is lost loses nothing.
+type Join struct {
+	Once   string `json:"once"`
+	SHA256 string `json:"sha256"`          // of the lasting token, as hexadecimal digits
+	Label  string `json:"label,omitempty"` // what the token is for, such as the host's name
+}
+
 // UserList is the answer of GET /api/v1/users.
 type UserList struct {
 	Users []User `json:"users"`

@@ -23,6 +23,7 @@ import (
 
 type workCmd struct {
 	Remote
+	Join     string       `placeholder:"TOKEN" help:"One-time token from the farm's page (Workers, Add a worker). The first start turns it into a token of its own, kept in the data folder."`
 	Config   string       `placeholder:"FILE" help:"Configuration file. Default: worker.yaml in the data folder."`
 	Settings kong.Plugins `embed:""`
 
@@ -66,6 +67,9 @@ func (c *workCmd) Run(a *App) error {
 	}
 	log, err := newLog(a, set.Log)
 	if err != nil {
+		return err
+	}
+	if err := c.join(a, dir); err != nil {
 		return err
 	}
 	farm, err := c.connect(a)

@@ -237,6 +237,20 @@ func (c *Client) AddToken(ctx context.Context, login string) (*api.Token, error)
 	return out, nil
 }
 
+// Join turns a one-time token into the lasting one that this client has.
+func (c *Client) Join(ctx context.Context, in api.Join) (*api.User, error) {
+	out := new(api.User)
+	if _, err := c.do(ctx, call{method: http.MethodPost, path: "/join", in: in, out: out, once: true}); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Account is who the client's token belongs to.
+func (c *Client) Account(ctx context.Context) (*api.User, error) {
+	return get[api.User](ctx, c, "/account", nil)
+}
+
 // RevokeTokens takes an account's tokens of a kind away, all for "".
 func (c *Client) RevokeTokens(ctx context.Context, login, kind string) error {
 	q := url.Values{}

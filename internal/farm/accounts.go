@@ -5,8 +5,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -36,7 +38,7 @@ func (f *Farm) Authenticate(token string) (Principal, error) {
 	f.auth.mu.RLock()
 	defer f.auth.mu.RUnlock()
 	t := f.auth.tokens[h]
-	if t == nil || (!t.Expires.IsZero() && t.Expires.Before(f.clock())) {
+	if t == nil || t.Kind == KindJoin || (!t.Expires.IsZero() && t.Expires.Before(f.clock())) {
 		return Principal{}, Errorf(Unauthorized, "the token is not valid; \"drover user token LOGIN\" makes a new one")
 	}
 	u := f.auth.users[t.Login]
@@ -129,6 +131,7 @@ func (f *Farm) AddUser(ctx context.Context, by Principal, u User) error {
 		st.putUser(&u)
 		st.allow(u.Login)
 		st.emit(Event{Type: "user.added", Text: u.Login})
+		st.audit(by, "added the account %s with the roles %v", u.Login, u.Roles)
 		return nil
 	})
 }
@@ -171,6 +174,21 @@ type UserChange struct {
 	Weight   *float64
 }
 
+// words say what is changed, without saying the password.
+func (c *UserChange) words() string {
+	var out []string
+	if c.Roles != nil {
+		out = append(out, fmt.Sprintf("roles %v", *c.Roles))
+	}
+	if c.Password != nil {
+		out = append(out, "a new password")
+	}
+	if c.Weight != nil {
+		out = append(out, fmt.Sprintf("weight %g", *c.Weight))
+	}
+	return strings.Join(out, ", ")
+}
+
 // ChangeUser changes an account. People may change their own password, and
 // operators anybody's weight.
 func (f *Farm) ChangeUser(ctx context.Context, by Principal, login string, c UserChange) error {
@@ -201,6 +219,7 @@ func (f *Farm) ChangeUser(ctx context.Context, by Principal, login string, c Use
 		}
 		st.putUser(&u)
 		st.emit(Event{Type: "user.changed", Text: login})
+		st.audit(by, "changed the account %s: %s", login, c.words())
 		return nil
 	})
 }
@@ -224,6 +243,7 @@ func (f *Farm) RemoveUser(ctx context.Context, by Principal, login string) error
 		st.dirty.rest.DropUsers = append(st.dirty.rest.DropUsers, login)
 		st.publishAccounts()
 		st.emit(Event{Type: "user.removed", Text: login})
+		st.audit(by, "removed the account %s", login)
 		return nil
 	})
 }

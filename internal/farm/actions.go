@@ -56,12 +56,8 @@ func (f *Farm) Pause(ctx context.Context, c JobChange) (*Job, error) {
 		if j.State.Ended() {
 			return Errorf(Conflict, "job %d is %s already", j.ID, j.State)
 		}
-		j.Paused, j.Reason = true, c.Reason
-		st.changed(j)
-		st.advance(j)
-		for _, s := range j.steps {
-			st.place(s)
-		}
+		j.Reason = c.Reason
+		st.pause(j, true)
 		return nil
 	})
 }
@@ -72,12 +68,10 @@ func (f *Farm) Resume(ctx context.Context, c JobChange) (*Job, error) {
 		if !j.Paused {
 			return Errorf(Conflict, "job %d is not paused, it is %s", j.ID, j.State)
 		}
-		j.Paused = false
-		st.changed(j)
-		st.advance(j)
-		for _, s := range j.steps {
-			st.place(s)
+		if p := st.pending[j.ID]; p != nil {
+			return Errorf(Conflict, "job %d is about to be canceled; undo that first", j.ID)
 		}
+		st.pause(j, false)
 		return nil
 	})
 }
@@ -121,6 +115,7 @@ func (f *Farm) SetMaintenance(ctx context.Context, by Principal, on bool) error 
 		st.setValue(ValueMaintenance, v)
 		st.queue.Touch()
 		st.emit(Event{Type: "farm.maintenance", State: v})
+		st.audit(by, "turned maintenance %s", v)
 		return nil
 	})
 }
@@ -142,6 +137,7 @@ func (f *Farm) SetPublic(ctx context.Context, by Principal, on bool) error {
 		}
 		st.setValue(ValuePublic, v)
 		st.emit(Event{Type: "farm.public", State: v})
+		st.audit(by, "turned the public view %s", v)
 		return nil
 	})
 }
@@ -182,6 +178,11 @@ func (f *Farm) SetLimit(ctx context.Context, by Principal, name string, total fl
 			st.dirty.rest.Limits = append(st.dirty.rest.Limits, st.limits[name])
 		}
 		st.emit(Event{Type: "farm.limit", Text: name})
+		if total < 0 {
+			st.audit(by, "removed the limit %s", name)
+		} else {
+			st.audit(by, "set the limit %s to %g", name, total)
+		}
 		return nil
 	})
 }

@@ -228,6 +228,7 @@ func (f *Farm) RemoveBuild(ctx context.Context, by Principal, id int64) error {
 		st.dirty.rest.DropBuilds = append(st.dirty.rest.DropBuilds, id)
 		st.dropPacks(func(p *Pack) bool { return p.Build == id })
 		st.equipAll()
+		st.audit(by, "removed the build %d, %s %s %s/%s", id, b.Product, b.Version, b.OS, b.Arch)
 		st.emit(Event{Type: "build.removed", Text: b.String()})
 		return nil
 	})

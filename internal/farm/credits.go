@@ -202,6 +202,7 @@ func (f *Farm) Grant(ctx context.Context, by Principal, login string, p Points) 
 		e.Granted += p
 		st.book(e, p)
 		st.emit(Event{Type: "user.granted", Text: login})
+		st.audit(by, "granted %s %d points", login, p.Whole())
 		return nil
 	})
 }

@@ -236,6 +236,9 @@ func (st *state) end(l *lease, e ending) {
 func (st *state) fill(a *Attempt, e ending) {
 	r := e.result
 	a.Ended, a.Outcome, a.Cause, a.Error = st.now, e.outcome, e.cause, clip(e.text, 4000)
+	if e.outcome == OutcomeFailed || e.outcome == OutcomeLate {
+		a.Outputs = r.Outputs
+	}
 	a.Log, a.Memory, a.Seconds, a.Exit = r.Log, max(r.Memory, 0), r.Seconds, r.Exit
 	if !(a.Seconds > 0 && a.Seconds <= math.MaxInt32) { // nonsense, NaN too
 		a.Seconds = st.now.Sub(a.Started).Seconds()
@@ -261,6 +264,8 @@ func (st *state) succeed(s *step, t *Task, a *Attempt, r *Result) {
 	st.changedStep(s)
 	st.emitTask(s, t.Index, "task.done")
 	st.f.meter.completions.Add(1)
+	st.span.Done++
+	st.span.Seconds += a.Seconds
 }
 
 // again decides whether a task that was not done waits for another try.
@@ -294,6 +299,7 @@ func (st *state) judge(w *worker, s *step, e ending) {
 		w.Streak, w.Faults = nil, 0
 	case e.outcome == OutcomeLost, e.outcome == OutcomeFailed && e.cause != CauseNone:
 		w.Failed++
+		st.span.Failed++
 		s.fails[w.ID]++
 		if s.fails[w.ID] == set.AvoidAfter {
 			st.queue.Touch() // others may have what it is not to take
@@ -348,7 +354,7 @@ func (st *state) stop(l *lease, why string) {
 }
 
 // prove checks a result's outputs before they count. An error of code Conflict
-// is the fault of the picture.
+// is the fault of the picture, which is then the last of those returned.
 func (f *Farm) prove(ctx context.Context, r *Result) ([]File, error) {
 	var check *Check
 	if f.prover != nil && r.Task.Job != 0 {
@@ -378,7 +384,7 @@ func (f *Farm) prove(ctx context.Context, r *Result) ([]File, error) {
 		proved, err := f.prover.Prove(ctx, outputs[i], *check)
 		if err != nil {
 			if CodeOf(err) == Invalid {
-				return nil, &Error{Code: Conflict, Message: quote(o.Name) + ": " + MessageOf(err), Err: err}
+				return outputs[:i+1], &Error{Code: Conflict, Message: quote(o.Name) + ": " + MessageOf(err), Err: err}
 			}
 			return nil, err
 		}

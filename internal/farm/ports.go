@@ -153,6 +153,9 @@ func (t *Task) References(fn func(hash string) error) error {
 				return err
 			}
 		}
+		if err := references(t.Attempts[i].Outputs, fn); err != nil {
+			return err
+		}
 	}
 	return references(t.Outputs, fn)
 }

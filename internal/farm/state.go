@@ -45,6 +45,11 @@ type state struct {
 
 	lastJob, lastWorker, lastLease, lastEvent, lastBuild int64
 
+	pending map[int64]*Pending // what is to be done to jobs later
+	span    Sample             // of the ten minutes under way
+	sampled time.Time          // when span was last written
+	deeds   int64              // lines of the audit list since the start
+
 	dirty   dirty
 	tallied map[*worker]struct{} // their counts have changed and are not written yet
 	visited []*job               // may be forgotten after the batch, when they have ended
@@ -188,6 +193,10 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 			st.place(s)
 		}
 	}
+	if err := st.loadPending(ctx); err != nil {
+		return nil, err
+	}
+	st.sample()
 	f.auth.replace(st.users, st.tokens)
 	f.latest.Store(st.lastEvent)
 	st.publishValues()

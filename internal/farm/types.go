@@ -248,6 +248,9 @@ type Attempt struct {
 	Memory  int64     `json:"memory,omitempty"` // peak, bytes
 	Seconds float64   `json:"seconds,omitempty"`
 	Build   string    `json:"build,omitempty"` // what rendered it: product and version
+	// Outputs are files that do not count, for people to look at: of a picture
+	// that was refused, up to the one at fault, or of an attempt that came late.
+	Outputs []File `json:"outputs,omitempty"`
 }
 
 // Renderer is a renderer that a worker has.

@@ -291,9 +291,12 @@ func (f *Farm) ChangeWorker(ctx context.Context, by Principal, id int64, c Worke
 				w.Aside, w.Reason, w.Streak, w.Faults = false, "", nil, 0
 			}
 			st.emit(Event{Type: "worker.state", Worker: id, State: string(w.state()), Text: w.Reason})
+			st.audit(by, "%s worker %d %s%s", map[bool]string{true: "enabled", false: "disabled"}[*c.Enabled], id, w.Name, because(c.Reason))
 		}
 		if c.Tags != nil {
 			w.Tags = slices.Clone(*c.Tags)
+			st.emit(Event{Type: "worker.state", Worker: id, State: string(w.state())})
+			st.audit(by, "gave worker %d %s the tags %v", id, w.Name, w.Tags)
 		}
 		if c.Rules != nil {
 			w.Rules = *c.Rules
@@ -336,6 +339,7 @@ func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
 		st.dirty.rest.DropWorkers = append(st.dirty.rest.DropWorkers, id)
 		st.queue.Touch()
 		st.emit(Event{Type: "worker.removed", Worker: id, Text: w.Name})
+		st.audit(by, "removed worker %d %s", id, w.Name)
 		return nil
 	})
 }
@@ -388,6 +392,8 @@ func (st *state) scan() error {
 	st.expired()
 	st.overdue = true
 	st.tally(maxTallies)
+	st.carryOut()
+	st.sample()
 	for _, w := range st.workers {
 		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && w.waits == 0 {
 			st.leave(w, OutcomeLost, "not heard of any more")

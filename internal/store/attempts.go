@@ -50,6 +50,13 @@ func appendAttempt(b []byte, a *farm.Attempt) ([]byte, error) {
 		b = append(append(b, `,"seconds":`...), text...)
 	}
 	b = appendText(b, `,"build":`, a.Build, false)
+	if len(a.Outputs) > 0 {
+		text, err := json.Marshal(a.Outputs)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, `,"outputs":`...), text...)
+	}
 	return append(b, '}'), nil
 }
 

@@ -18,7 +18,8 @@ func TestAttemptsAreWhatJSONMakesOfThem(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC)
 	full := farm.Attempt{Lease: 1<<40 + 3, Worker: 7, Name: "render-1", Door: "native", Started: at, Ended: at.Add(time.Second), Outcome: farm.OutcomeFailed,
-		Cause: farm.CauseJob, Error: "no \"camera\"\nin <scene> & that's \u2028 all \x00 \xff é", Exit: -11, Log: "abcd", Memory: 1 << 33, Seconds: 0.1, Build: "blender 3.4"}
+		Cause: farm.CauseJob, Error: "no \"camera\"\nin <scene> & that's \u2028 all \x00 \xff é", Exit: -11, Log: "abcd", Memory: 1 << 33, Seconds: 0.1, Build: "blender 3.4",
+		Outputs: []farm.File{{Name: "a<b>.png", SHA256: "ef", Size: 9, Width: 3}}}
 	v := reflect.ValueOf(full)
 	for i := range v.NumField() {
 		if v.Field(i).IsZero() {

@@ -2,10 +2,13 @@ package native
 
 import (
 	"context"
+	"encoding/hex"
+	"net/http"
 	"unicode/utf8"
 
 	"drover.farm/internal/api"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/lockout"
 	"drover.farm/internal/secret"
 )
 
@@ -129,4 +132,24 @@ func (d *door) revokeTokens(ctx context.Context, c *call) (api.Revoked, error) {
 	}
 	n, err := d.Farm.RevokeTokens(ctx, c.by, c.r.PathValue("login"), kind)
 	return api.Revoked{Tokens: n}, err
+}
+
+// join lets a machine in that knows a one-time token. Wrong ones count as failed
+// logins.
+func (d *door) join(ctx context.Context, c *call, in api.Join) (*api.User, error) {
+	var hash [32]byte
+	if n, err := hex.Decode(hash[:], []byte(in.SHA256[:min(64, len(in.SHA256))])); err != nil || n != len(hash) || len(in.SHA256) != 64 {
+		return nil, farm.Errorf(farm.Invalid, "sha256 is not the SHA-256 of a token: 64 hexadecimal digits")
+	}
+	p, err := d.Farm.Join(ctx, in.Once, hash, in.Label)
+	if farm.CodeOf(err) == farm.Unauthorized {
+		if wait, ok := d.Fails.Fail(lockout.Address(c.r)); !ok {
+			return nil, &fault{status: http.StatusTooManyRequests, code: farm.Unauthorized, wait: wait,
+				detail: "too many attempts without a valid token came from your address; try again later, with a valid one"}
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.account(p.Login)
 }

@@ -315,5 +315,6 @@ var wantAccess = map[string]string{
 	"POST /environments":                       "operator",
 	"DELETE /environments/{name}":              "operator",
 	"GET /events":                              "submitter",
+	"POST /join":                               "public",
 	"GET /openapi.json":                        "public",
 }

@@ -124,6 +124,8 @@ func (d *door) buildRoutes() []route {
 
 func (d *door) accountRoutes() []route {
 	return []route{
+		{method: post, path: "/join", access: public, summary: "Turn a one-time token into a lasting one", handler: take(200, d.join),
+			help: "The one-time token comes from the page, under Workers. May be tried again with the lasting token when the answer was lost: GET /account tells whether it counts."},
 		{method: get, path: "/account", access: anybody, summary: "Who asks", handler: give(200, d.me)},
 		{method: get, path: "/users", access: admin, summary: "List accounts", handler: give(200, d.users)},
 		{method: post, path: "/users", access: admin, summary: "Add an account", handler: take(201, d.addUser)},

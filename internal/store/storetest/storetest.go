@@ -153,7 +153,8 @@ func sample(id int64) *farm.Job {
 func task(job int64, step int, index int64, st farm.TaskState) *farm.Task {
 	return &farm.Task{TaskKey: farm.TaskKey{Job: job, Step: step, Index: index}, State: st, Since: 1,
 		Attempts: []farm.Attempt{
-			{Lease: 1<<40 + index, Worker: 3, Name: "w\n3", Door: "native", Started: epochTime, Ended: epochTime.Add(time.Second), Outcome: farm.OutcomeFailed, Cause: farm.CauseJob, Error: "no camera", Exit: 1, Log: hash(7), Memory: 1 << 33, Seconds: 1.25, Build: "blender 4.2.1"},
+			{Lease: 1<<40 + index, Worker: 3, Name: "w\n3", Door: "native", Started: epochTime, Ended: epochTime.Add(time.Second), Outcome: farm.OutcomeFailed, Cause: farm.CauseJob, Error: "no camera", Exit: 1, Log: hash(7), Memory: 1 << 33, Seconds: 1.25, Build: "blender 4.2.1",
+				Outputs: []farm.File{{Name: "black.png", SHA256: hash(9), Size: 5}}},
 			{Lease: 1<<41 + index, Worker: 4, Name: "w4", Started: epochTime.Add(time.Minute)},
 		},
 		Outputs: []farm.File{{Name: "0001.png", SHA256: hash(int(index) + 10), Size: 77, Thumb: hash(8), Width: 320, Height: 180}},
@@ -400,8 +401,8 @@ func testDrop(t *testing.T, open Factory) {
 		}
 		return n
 	}
-	if n := count(); n != 1+1+2 { // the other job's file, its task's log, output and thumbnail
-		t.Errorf("%d references are left, want 4", n)
+	if n := count(); n != 1+1+3 { // the other job's file, its task's log, outputs and thumbnail
+		t.Errorf("%d references are left, want 5", n)
 	}
 	b.reopen()
 	for range 5 {
@@ -462,7 +463,7 @@ func testReferences(t *testing.T, open Factory) {
 	if err := b.s.References(t.Context(), func(h string) error { got[h] = true; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	b.same("references", got, map[string]bool{hash(1): true, hash(7): true, hash(8): true, hash(13): true})
+	b.same("references", got, map[string]bool{hash(1): true, hash(7): true, hash(8): true, hash(9): true, hash(13): true})
 }
 
 // testReaders reads while batches are written: no reader may see a step that
