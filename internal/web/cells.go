@@ -24,6 +24,7 @@ type cellsPart struct {
 type cell struct {
 	Href  string
 	ID    string // "STEP-INDEX"
+	Key   string // "STEP/INDEX"
 	Class string
 	Title string
 	Label string
@@ -93,7 +94,7 @@ func (v *visit) cellsPart(j *farm.Job, step int, from int64, by, state string, n
 // cellOf draws a task.
 func cellOf(t *farm.TaskView, s *farm.Step, by string) cell {
 	c := cell{
-		Href: taskLink(t.TaskKey), ID: fmt.Sprintf("%d-%d", t.Step, t.Index), State: t.State,
+		Href: taskLink(t.TaskKey), ID: fmt.Sprintf("%d-%d", t.Step, t.Index), Key: fmt.Sprintf("%d/%d", t.Step, t.Index), State: t.State,
 		Label: taskLabel(t.Index, t.Parameters), Class: "s-" + string(t.State),
 	}
 	title := []string{c.Label + ": " + string(t.State)}

@@ -10,5 +10,19 @@ func said(key string) *flash {
 }
 
 var sayings = map[string]string{
-	"saved": "Saved.",
+	"saved":     "Saved.",
+	"paused":    "Paused. What runs finishes; nothing new is handed out.",
+	"resumed":   "The job goes on.",
+	"pending":   "It is done in a few seconds. Until then it can be undone below.",
+	"undone":    "Undone. The job is as it was.",
+	"retried":   "They wait for a worker again.",
+	"submitted": "Submitted. Frames show here as they are finished.",
+	"enabled":   "The worker is enabled.",
+	"disabled":  "The worker is disabled. What it renders now finishes.",
+	"removed":   "Removed.",
+	"added":     "Added.",
+	"password":  "The password is changed. Other sessions were ended.",
+	"revoked":   "They are not valid any more.",
+	"granted":   "The points are granted.",
+	"published": "The build is in the library.",
 }

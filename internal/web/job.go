@@ -13,10 +13,12 @@ import (
 // jobHead is what every page about a job begins with.
 type jobHead struct {
 	*farm.Job
-	Tab    string
-	Counts farm.Counts
-	ETA    string
-	May    bool // the viewer may act on it
+	Tab     string
+	Counts  farm.Counts
+	ETA     string
+	May     bool // the viewer may act on it
+	Reads   bool // the viewer may read its files and logs
+	Pending *farm.Pending
 }
 
 func (h jobHead) topics() string { return fmt.Sprintf("job/%d", h.ID) }
@@ -68,7 +70,11 @@ func (v *visit) head(tab string) (jobHead, error) {
 }
 
 func (s *site) headOf(ctx context.Context, j *farm.Job, tab string, by farm.Principal) (jobHead, error) {
-	h := jobHead{Job: j, Tab: tab, Counts: j.Counts(), May: by.Is(farm.RoleOperator) || by.Login == j.Owner && by.Is(farm.RoleSubmitter)}
+	var err error
+	h := jobHead{Reads: by.Is(farm.RoleSubmitter), Job: j, Tab: tab, Counts: j.Counts(), May: by.Is(farm.RoleOperator) || by.Login == j.Owner && by.Is(farm.RoleSubmitter)}
+	if h.Pending, err = s.Farm.Pending(ctx, j.ID); err != nil {
+		return h, err
+	}
 	if j.State == farm.JobRunning {
 		e, err := s.Farm.Estimate(ctx, j.ID)
 		if err != nil {

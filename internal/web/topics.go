@@ -172,11 +172,13 @@ func (k jobKind) parts(ctx context.Context, s *site, t *topic) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := s.headOf(ctx, j, "", farm.Principal{})
+	// The buttons are drawn for those who have them on their page; others have no
+	// place for them.
+	h, err := s.headOf(ctx, j, "", farm.Principal{Roles: []farm.Role{farm.RoleOperator}})
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.drawParts(h, "job-state", "job-bar")
+	out, err := s.drawParts(h, "job-state", "job-bar", "job-acts")
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +186,11 @@ func (k jobKind) parts(ctx context.Context, s *site, t *topic) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
+	pending, err := s.drawParts(h.Pending, "job-pending")
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, pending...)
 	more, err := s.drawParts(running, "job-running")
 	if err != nil {
 		return nil, err

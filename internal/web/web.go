@@ -48,6 +48,7 @@ type Config struct {
 	Idle    time.Duration // how long a client may take nothing; 1 min
 	Fresh   time.Duration // how often a live part is made anew at most; 1 s
 	MaxLive int           // streams at once; 5000
+	Undo    time.Duration // how long what destroys work can be taken back; 10 s
 }
 
 // Door is a door as the pages show it.
@@ -76,6 +77,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Idle, time.Minute)
 	def(&c.Fresh, time.Second)
 	def(&c.MaxLive, 5000)
+	def(&c.Undo, 10*time.Second)
 	return c
 }
 
@@ -95,6 +97,7 @@ type site struct {
 	pages  *templates
 	views  *viewCache
 	recent *recent
+	films  chan struct{} // films being made
 	hub    *hub
 }
 
@@ -105,7 +108,7 @@ type site struct {
 func New(c Config) http.Handler { return newSite(c) }
 
 func newSite(c Config) *site {
-	s := &site{Config: c.withDefaults(), mux: http.NewServeMux(), hasher: secret.NewHasher(2)}
+	s := &site{Config: c.withDefaults(), mux: http.NewServeMux(), hasher: secret.NewHasher(2), films: make(chan struct{}, 2)}
 	s.assets = loadAssets()
 	s.pages = loadTemplates(s)
 	s.views = newViewCache()

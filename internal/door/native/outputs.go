@@ -1,20 +1,15 @@
 package native
 
 import (
-	"archive/zip"
 	"context"
-	"fmt"
-	"hash/maphash"
 	"io"
 	"net/http"
-	"path"
-	"strings"
 	"time"
 
 	"drover.farm/internal/api"
-	"drover.farm/internal/blob"
 	"drover.farm/internal/blob/tus"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/outzip"
 )
 
 func (d *door) outputs(ctx context.Context, c *call) (api.Outputs, error) {
@@ -100,10 +95,12 @@ func (d *door) zipOutputs(c *call) error {
 	if c.r.Method == http.MethodHead {
 		return nil
 	}
-	z := &zipper{d: d, c: c, seen: make(map[uint64]struct{}), seed: maphash.MakeSeed(), left: 4 * d.MaxZip}
-	z.w = zip.NewWriter(&steady{w: c.w, ctl: http.NewResponseController(c.w), idle: d.Idle})
+	z := outzip.New(&steady{w: c.w, ctl: http.NewResponseController(c.w), idle: d.Idle}, d.Blobs, 4*d.MaxZip)
 	for {
-		if err = z.addAll(c.ctx(), rows); err != nil || next == "" {
+		for i := 0; i < len(rows) && err == nil; i++ {
+			err = z.Add(c.ctx(), rows[i])
+		}
+		if err != nil || next == "" {
 			break
 		}
 		if rows, next, err = d.doneTasks(c.ctx(), id, steps, next, outputPage); err != nil {
@@ -111,7 +108,7 @@ func (d *door) zipOutputs(c *call) error {
 		}
 	}
 	if err == nil {
-		err = z.w.Close()
+		err = z.Close()
 	}
 	if err != nil {
 		if c.ctx().Err() == nil {
@@ -123,76 +120,6 @@ func (d *door) zipOutputs(c *call) error {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
-}
-
-// zipper packs outputs. It knows names by their hash only, so that its memory
-// stays within bounds.
-type zipper struct {
-	d    *door
-	c    *call
-	w    *zip.Writer
-	seen map[uint64]struct{}
-	seed maphash.Seed
-	left int64
-}
-
-func (z *zipper) addAll(ctx context.Context, rows []*farm.Task) error {
-	for _, t := range rows {
-		for _, f := range t.Outputs {
-			if z.left--; z.left < 0 {
-				return fmt.Errorf("more than %d outputs", 4*z.d.MaxZip)
-			}
-			if err := z.add(ctx, t, f); err != nil {
-				return fmt.Errorf("pack %s of task %d/%d: %w", f.Name, t.Step, t.Index, err)
-			}
-		}
-	}
-	return nil
-}
-
-func (z *zipper) add(ctx context.Context, t *farm.Task, f farm.File) error {
-	h, err := blob.ParseHash(f.SHA256)
-	if err != nil {
-		return err
-	}
-	file, err := z.d.Blobs.Open(ctx, h)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }()
-	hd := &zip.FileHeader{Name: z.unique(t, f.Name), Method: zip.Store}
-	if n := len(t.Attempts); n > 0 {
-		hd.Modified = counted(t.Attempts).Ended
-	}
-	if f.Mode&0o111 != 0 {
-		hd.SetMode(0o755)
-	} else {
-		hd.SetMode(0o644)
-	}
-	w, err := z.w.CreateHeader(hd)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, file)
-	return err
-}
-
-// unique is a name that no other file of the zip has: where two tasks put out
-// the same name, the later one's tells its task.
-func (z *zipper) unique(t *farm.Task, name string) string {
-	ext := path.Ext(name)
-	for i, candidate := 0, name; ; i++ {
-		key := maphash.String(z.seed, strings.ToLower(candidate))
-		if _, taken := z.seen[key]; !taken {
-			z.seen[key] = struct{}{}
-			return candidate
-		}
-		candidate = fmt.Sprintf("%s~%d-%d", strings.TrimSuffix(name, ext), t.Step, t.Index)
-		if i > 0 {
-			candidate += fmt.Sprintf("-%d", i)
-		}
-		candidate += ext
-	}
 }
 
 // steady writes to a client that may take long as a whole but not between two

@@ -1,0 +1,110 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"drover.farm/internal/farm"
+)
+
+// back sends the browser to a page with what came of an action.
+func (v *visit) back(to, said string) {
+	to = local(to)
+	sep := "?"
+	if strings.Contains(to, "?") {
+		sep = "&"
+	}
+	v.redirect(to + sep + "said=" + said)
+}
+
+// act makes a route of a verb on a job.
+func act(said string, verb func(v *visit, ctx context.Context, c farm.JobChange) error) func(*visit) error {
+	return func(v *visit) error {
+		id, err := v.number("job")
+		if err != nil {
+			return err
+		}
+		if err := v.form(1 << 20); err != nil {
+			return err
+		}
+		c := farm.JobChange{By: v.by, Job: id, Reason: clip(strings.TrimSpace(v.r.PostForm.Get("reason")), 1000)}
+		if err := verb(v, v.ctx(), c); err != nil {
+			return err
+		}
+		to := v.r.PostForm.Get("next")
+		if to == "" {
+			to = fmt.Sprintf("/ui/jobs/%d", id)
+		}
+		v.back(to, said)
+		return nil
+	}
+}
+
+var (
+	pauseJob = act("paused", func(v *visit, ctx context.Context, c farm.JobChange) error {
+		_, err := v.Farm.Pause(ctx, c)
+		return err
+	})
+	resumeJob = act("resumed", func(v *visit, ctx context.Context, c farm.JobChange) error {
+		_, err := v.Farm.Resume(ctx, c)
+		return err
+	})
+	// cancelJob and removeJob destroy work, so they can be taken back for a while.
+	cancelJob = act("pending", func(v *visit, ctx context.Context, c farm.JobChange) error {
+		_, err := v.Farm.Later(ctx, c, farm.PendingCancel, v.Undo)
+		return err
+	})
+	removeJob = act("pending", func(v *visit, ctx context.Context, c farm.JobChange) error {
+		_, err := v.Farm.Later(ctx, c, farm.PendingRemove, v.Undo)
+		return err
+	})
+	undoJob = act("undone", func(v *visit, ctx context.Context, c farm.JobChange) error {
+		_, err := v.Farm.Undo(ctx, c)
+		return err
+	})
+	retryJob    = act("retried", (*visit).retry)
+	setPriority = act("saved", func(v *visit, ctx context.Context, c farm.JobChange) error {
+		n, err := strconv.Atoi(v.r.PostForm.Get("priority"))
+		if err != nil {
+			return farm.Errorf(farm.Invalid, "the priority is a number from 0 to 100")
+		}
+		_, err = v.Farm.SetPriority(ctx, c, n)
+		return err
+	})
+)
+
+// maxChosen is how many tasks one request names.
+const maxChosen = 10_000
+
+// retry tries tasks again: those chosen ("STEP/INDEX"), or with "all" every one
+// that failed or was canceled.
+func (v *visit) retry(ctx context.Context, c farm.JobChange) error {
+	keys, err := chosenTasks(c.Job, v.r.PostForm["task"])
+	if err != nil {
+		return err
+	}
+	if len(keys) == 0 && v.r.PostForm.Get("all") == "" {
+		return farm.Errorf(farm.Invalid, "choose at least one task to try again")
+	}
+	_, _, err = v.Farm.Retry(ctx, c, keys)
+	return err
+}
+
+func chosenTasks(job int64, names []string) ([]farm.TaskKey, error) {
+	if len(names) > maxChosen {
+		return nil, farm.Errorf(farm.Invalid, "at most %d tasks can be chosen at once", maxChosen)
+	}
+	var out []farm.TaskKey
+	for _, s := range names {
+		step, index, ok := strings.Cut(s, "/")
+		a, e1 := parseNumber(step)
+		b, e2 := parseNumber(index)
+		if !ok || e1 != nil || e2 != nil || a > 1<<20 {
+			return nil, farm.Errorf(farm.Invalid, "%q is no task (STEP/INDEX)", clip(s, 40))
+		}
+		out = append(out, farm.TaskKey{Job: job, Step: int(a), Index: b})
+	}
+	return out, nil
+}
