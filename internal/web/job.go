@@ -29,7 +29,7 @@ type jobPage struct {
 	Running []runningTask
 	Step    int
 	By      string
-	State   string
+	Only    string
 	Modes   []mode
 	Parts   []section  // of the grid, loaded when they come into sight
 	Cells   *cellsPart // when only tasks of one state are shown
@@ -91,7 +91,7 @@ func (v *visit) job() error {
 		return err
 	}
 	q := v.r.URL.Query()
-	p := jobPage{jobHead: h, By: "state", State: q.Get("state"), Modes: modes}
+	p := jobPage{jobHead: h, By: "state", Only: q.Get("state"), Modes: modes}
 	if by := q.Get("by"); by != "" {
 		if !slices.ContainsFunc(modes, func(m mode) bool { return m.Name == by }) {
 			return farm.Errorf(farm.Invalid, "the grid cannot be coloured by %q", clip(by, 30))
@@ -107,8 +107,8 @@ func (v *visit) job() error {
 	if p.Running, err = v.running(v.ctx(), h.Job, v.anonymous); err != nil {
 		return err
 	}
-	if p.State != "" {
-		if p.Cells, err = v.cellsPart(h.Job, p.Step, p.From, p.By, p.State, 500); err != nil {
+	if p.Only != "" {
+		if p.Cells, err = v.cellsPart(h.Job, p.Step, p.From, p.By, p.Only, 500); err != nil {
 			return err
 		}
 	} else if len(h.Steps) > 0 {

@@ -39,6 +39,7 @@ func (s *site) table() []route {
 		{get, "jobs/{job}/tasks/{step}/{index}", viewer, (*visit).task, false},
 		{get, "jobs/{job}/tasks/{step}/{index}/log", submitter, (*visit).log, true},
 		{get, "jobs/{job}/tasks/{step}/{index}/out/{n}", viewer, (*visit).output, true},
+		{get, "jobs/{job}/tasks/{step}/{index}/attempts/{attempt}/out/{n}", viewer, (*visit).output, true},
 		{get, "jobs/{job}/tasks/{step}/{index}/file/{n}", submitter, (*visit).download, true},
 		{get, "workers", everyone, (*visit).workers, false},
 		{get, "workers/{worker}", everyone, (*visit).worker, false},

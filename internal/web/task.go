@@ -22,7 +22,9 @@ type taskPage struct {
 	Log        *logPart
 	Following  bool // the log is still growing
 	Prev, Next string
-	First      string // the nearest failed task's page, "" for none
+	Refused    bool   // what is shown does not count
+	With       string // address of a picture to compare with, "" for none
+	WithText   string
 }
 
 func (p taskPage) topics() string {
@@ -58,6 +60,45 @@ func outputsOf(k farm.TaskKey, fs []farm.File) []outputView {
 		out = append(out, o)
 	}
 	return out
+}
+
+// attemptOutputs are files of an attempt that do not count.
+func attemptOutputs(k farm.TaskKey, n int, fs []farm.File) []outputView {
+	out := outputsOf(k, fs)
+	for i := range out {
+		out[i].Src = fmt.Sprintf("%s/attempts/%d/out/%d?v=%s", taskLink(k), n, i, clip0(fs[i].SHA256, 12))
+	}
+	return out
+}
+
+// compare finds the picture that the query names: "attempt-N" of this task, or
+// "JOB/STEP/INDEX", another task.
+func (p *taskPage) compare(with string) error {
+	if with == "" {
+		return nil
+	}
+	if s, ok := strings.CutPrefix(with, "attempt-"); ok {
+		n, err := parseNumber(s)
+		if err != nil || n < 1 || n > int64(len(p.Attempts)) || len(p.Attempts[n-1].Outputs) == 0 {
+			return farm.Errorf(farm.NotFound, "there is no picture of attempt %q to compare with", clip(s, 20))
+		}
+		p.With, p.WithText = fmt.Sprintf("%s/attempts/%d/out/0", taskLink(p.Task.TaskKey), n), fmt.Sprintf("attempt %d", n)
+		return nil
+	}
+	ids := strings.Split(with, "/")
+	var ns [3]int64
+	for i := range ns {
+		if len(ids) != 3 {
+			return farm.Errorf(farm.Invalid, "%q is no task to compare with (JOB/STEP/INDEX)", clip(with, 40))
+		}
+		var err error
+		if ns[i], err = parseNumber(ids[i]); err != nil {
+			return farm.Errorf(farm.Invalid, "%q is no task to compare with (JOB/STEP/INDEX)", clip(with, 40))
+		}
+	}
+	k := farm.TaskKey{Job: ns[0], Step: int(min(ns[1], 1<<20)), Index: ns[2]}
+	p.With, p.WithText = taskLink(k)+"/out/0", fmt.Sprintf("task %d of job %d", k.Index, k.Job)
+	return nil
 }
 
 func clip0(s string, n int) string {
@@ -102,6 +143,9 @@ func (v *visit) task() error {
 	for i, a := range t.Attempts {
 		p.Attempts = append(p.Attempts, attemptView{i + 1, a})
 	}
+	if err := p.compare(v.r.URL.Query().Get("with")); err != nil {
+		return err
+	}
 	p.neighbours()
 	if p.Attempt, err = v.chosen(t); err != nil {
 		return err
@@ -111,6 +155,11 @@ func (v *visit) task() error {
 		p.Following = a.Ended.IsZero()
 		if p.Log, err = v.excerpt(v.ctx(), a); err != nil {
 			return err
+		}
+	}
+	if p.Attempt > 0 && v.r.URL.Query().Has("attempt") || len(p.Shown) == 0 && p.Attempt > 0 {
+		if fs := t.Attempts[p.Attempt-1].Outputs; len(fs) > 0 {
+			p.Shown, p.Refused = attemptOutputs(t.TaskKey, p.Attempt, fs), true
 		}
 	}
 	v.page(http.StatusOK, "task", "jobs", fmt.Sprintf("%s, %s", h.Spec.Name, p.Label), p)
@@ -154,10 +203,18 @@ func (v *visit) outputFile() (*farm.Job, *farm.File, blob.Hash, error) {
 	if err != nil {
 		return nil, nil, blob.Hash{}, err
 	}
-	if n >= int64(len(t.Outputs)) {
-		return nil, nil, blob.Hash{}, farm.Errorf(farm.NotFound, "the task has no output %d; it has %d", n, len(t.Outputs))
+	fs := t.Outputs
+	if s := v.r.PathValue("attempt"); s != "" {
+		a, err := parseNumber(s)
+		if err != nil || a < 1 || a > int64(len(t.Attempts)) {
+			return nil, nil, blob.Hash{}, farm.Errorf(farm.NotFound, "the task has no attempt %q", clip(s, 20))
+		}
+		fs = t.Attempts[a-1].Outputs
 	}
-	f := &t.Outputs[n]
+	if n >= int64(len(fs)) {
+		return nil, nil, blob.Hash{}, farm.Errorf(farm.NotFound, "there is no output %d; there are %d", n, len(fs))
+	}
+	f := &fs[n]
 	h, err := blob.ParseHash(f.SHA256)
 	if err != nil {
 		return nil, nil, h, fmt.Errorf("output %d of a task: %w", n, err)
@@ -221,3 +278,6 @@ func (v *visit) jobThumb() error {
 	}
 	return farm.Errorf(farm.NotFound, "job %d has no pictures yet", id)
 }
+
+// PrevIndex is the task before.
+func (p taskPage) PrevIndex() int64 { return p.Task.Index - 1 }
