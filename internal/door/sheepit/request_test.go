@@ -216,7 +216,7 @@ func device(d string) func(*farm.Submission) { return parameter("Device", d) }
 
 func TestLimitsOfOwners(t *testing.T) {
 	t.Parallel()
-	b := setup(t, Config{}, farm.Settings{})
+	b := setup(t, Config{Settings: Settings{SessionTimeout: 4 * time.Hour, Lease: 4 * time.Hour}}, farm.Settings{})
 	b.build("4.2.1", "linux", "x86_64")
 	b.job("1-9")
 	c := b.client().login("rick")
