@@ -209,8 +209,11 @@ func (f *Farm) Farmhands(ctx context.Context) ([]*Worker, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
 	slices.SortFunc(out, func(a, b *Worker) int { return int(a.ID - b.ID) })
-	return out, err
+	return out, nil
 }
 
 // Farmhand returns one worker as it is now.
@@ -224,7 +227,10 @@ func (f *Farm) Farmhand(ctx context.Context, id int64) (*Worker, error) {
 		out = st.show(w)
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 func noWorker(id int64) *Error {
