@@ -19,6 +19,7 @@ import (
 
 	"drover.farm/internal/api"
 	"drover.farm/internal/client"
+	"drover.farm/internal/renderer/radiance"
 )
 
 type jobFetchCmd struct {
@@ -153,6 +154,9 @@ func outputs(a *App, farm *client.Client, j *api.Job, patience time.Duration) ([
 			return nil, err
 		}
 		for _, f := range page.Files {
+			if strings.HasPrefix(f.Name, radiance.PartsDir+"/") {
+				continue // what steps hand on to one another
+			}
 			name := path.Join(prefix[f.Root], f.Name)
 			if err := safeName(name, f.SHA256); err != nil {
 				return nil, err

@@ -4,6 +4,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"drover.farm/internal/renderer/blender"
+	"drover.farm/internal/renderer/radiance"
 	"drover.farm/internal/renderer/vray"
 )
 
@@ -39,7 +40,7 @@ type root struct {
 	Rayserver rayserverCmd `cmd:"" name:"rayserver" passthrough:"" group:"farm" help:"Run Radiance simulations for other machines, as Rayfront's Rayserver does."`
 	Demo      demoCmd      `cmd:"" group:"farm" help:"Render a sample animation, from nothing to a film."`
 
-	Submit submitCmd `cmd:"" group:"jobs" help:"Submit a Blender or V-Ray scene, an OpenJD template or a job bundle."`
+	Submit submitCmd `cmd:"" group:"jobs" help:"Submit a Blender, V-Ray or Radiance scene, an OpenJD template or a job bundle."`
 	Ray    rayCmd    `cmd:"" group:"jobs" help:"Start, look at and steer simulations on a Rayserver."`
 	Job    jobCmd    `cmd:"" group:"jobs" help:"List, look at, steer and fetch jobs."`
 
@@ -57,8 +58,9 @@ type root struct {
 	Bench   benchCmd   `cmd:"" group:"tools" help:"Measure the farm on this machine."`
 	Version versionCmd `cmd:"" group:"tools" help:"Print the version."`
 
-	Blender blender.Cmd `cmd:"" hidden:"" help:"What Blender's job template runs within a session."`
-	VRay    vray.Cmd    `cmd:"" name:"vray" hidden:"" help:"What V-Ray's job template runs within a session."`
+	Blender  blender.Cmd  `cmd:"" hidden:"" help:"What Blender's job template runs within a session."`
+	Radiance radiance.Cmd `cmd:"" hidden:"" help:"What Radiance's job templates run within a session; splits and joins folders of grids."`
+	VRay     vray.Cmd     `cmd:"" name:"vray" hidden:"" help:"What V-Ray's job template runs within a session."`
 }
 
 func newRoot(args []string) (*root, error) {

@@ -17,7 +17,7 @@ type submitCmd struct {
 	Shown
 	Remote
 	Waiting
-	What string `arg:"" name:"scene-or-template" help:"SCENE.blend, SCENE.vrscene, an OpenJD job template (.yaml or .json), or the folder of a job bundle."`
+	What string `arg:"" name:"scene-or-template" help:"SCENE.blend, SCENE.rif, SCENE.vrscene, an OpenJD job template (.yaml or .json), or the folder of a job bundle."`
 
 	Name     string   `placeholder:"NAME" help:"Name of the job. By default the scene's, or what the template says."`
 	Priority int      `default:"50" placeholder:"N" help:"0 to 100; higher goes first. Default: 50."`
@@ -34,6 +34,7 @@ type submitCmd struct {
 	Strict   bool     `help:"Refuse a scene or bundle of which files are missing."`
 
 	sceneFlags
+	gridFlags
 	Param       []string `short:"p" sep:"none" placeholder:"NAME=VALUE" help:"Parameter of a template: NAME=VALUE, NAME=@FILE for a value from a file, @FILE for a document of values."`
 	Environment []string `sep:"none" placeholder:"FILE" help:"OpenJD environment template to run the job in; may be given several times, outermost first."`
 }
@@ -50,7 +51,7 @@ type sceneFlags struct {
 	Engine     string  `group:"Of scenes:" placeholder:"ENGINE" help:"Render engine, such as CYCLES or BLENDER_EEVEE."`
 	Scene      string  `group:"Of scenes:" placeholder:"NAME" help:"Scene within the file. By default the active one."`
 	Camera     string  `group:"Of scenes:" placeholder:"NAME" help:"Camera. By default the scene's."`
-	Tiles      string  `group:"Of scenes:" placeholder:"CxR" help:"Cut each frame of a V-Ray scene into columns and rows of tiles, such as 2x2, and join them."`
+	Tiles      string  `group:"Of scenes:" placeholder:"CxR" help:"Cut each frame of a V-Ray scene, or each picture of a Radiance variable file, into columns and rows of tiles, such as 2x2, and join them."`
 	AllowBlack bool    `group:"Of scenes:" help:"Wholly black pictures are right, too."`
 	Autoexec   bool    `group:"Of scenes:" help:"Let scripts in the scene run."`
 }
@@ -134,7 +135,7 @@ func (c *submitCmd) prepare(a *App, farm *client.Client) (*ready, error) {
 	case ext == ".vrscene":
 		job, err = c.vrscene(a, farm)
 	case ext == ".rif":
-		return nil, usagef("%s: scenes of this kind cannot be submitted yet; an OpenJD template that renders them can", c.What)
+		job, err = c.rif(a)
 	default: // .blend, .blend1 and whatever people call their scenes
 		job, err = c.scene(a)
 	}

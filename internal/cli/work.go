@@ -18,6 +18,7 @@ import (
 	"drover.farm/internal/cli/config"
 	"drover.farm/internal/client"
 	"drover.farm/internal/renderer/blender"
+	"drover.farm/internal/renderer/radiance"
 	"drover.farm/internal/renderer/vray"
 )
 
@@ -123,6 +124,16 @@ func detect(ctx context.Context, dir string, log *slog.Logger) []api.Renderer {
 	var out []api.Renderer
 	for _, b := range blender.Detect(ctx, blender.DetectOptions{Cache: filepath.Join(dir, "blenders.json"), Log: log}) {
 		out = append(out, api.Renderer{Product: "blender", Version: b.Version, Hash: b.Hash, Path: b.Path})
+	}
+	if tools, err := radiance.Find(""); err == nil {
+		version, err := tools.Version(ctx)
+		if err == nil {
+			out = append(out, api.Renderer{Product: "radiance", Version: version, Path: filepath.Join(tools.Bin, "rpict")})
+		} else {
+			log.Warn("a Radiance is not offered", "err", err)
+		}
+	} else if set, ok := os.LookupEnv(radiance.EnvHome); ok {
+		log.Warn("a Radiance is not offered", "home", set, "err", err)
 	}
 	for _, v := range vray.Detect(ctx) {
 		out = append(out, api.Renderer{Product: "vray", Version: v.Version, Path: v.Path})

@@ -1,0 +1,10 @@
+//go:build unix
+
+package radiance
+
+import (
+	"os"
+	"syscall"
+)
+
+var endSignals = []os.Signal{os.Interrupt, syscall.SIGTERM}

@@ -1,0 +1,5 @@
+package radiance
+
+import "os"
+
+var endSignals = []os.Signal{os.Interrupt}
