@@ -90,8 +90,13 @@ type Scene struct {
 	Extra string
 }
 
-// Exact are options with which no random number counts.
-const Exact = "-ab 0 -dj 0 -u- -pj 0 -ps 1"
+// Exact are options with which no random number counts. Those of pixels stand in
+// the variable rpict: rad puts its own behind those of render.
+const (
+	Exact       = ExactLight + " " + ExactPixels
+	ExactLight  = "-ab 0 -dj 0 -u-"
+	ExactPixels = "-pj 0 -ps 1"
+)
 
 // Write writes the files of the variation room into a project's folder.
 func (s Scene) Write(tb testing.TB, dir string) {
@@ -100,7 +105,7 @@ func (s Scene) Write(tb testing.TB, dir string) {
 		s.Size = 64
 	}
 	if s.Render == "" {
-		s.Render = Exact
+		s.Render = ExactLight
 	}
 	hold := ""
 	if s.Hold != "" {
@@ -141,7 +146,8 @@ view= v2 -vp 2 1.5 1.5 -vd -.3 1 -.1 -vh 60 -vv 46.3972
 RESOLUTION= %d %d
 EXPOSURE= 2
 render= %s
-%s`, s.Size, s.Size, s.Render, s.Extra),
+rpict= %s
+%s`, s.Size, s.Size, s.Render, ExactPixels, s.Extra),
 		"numeric/desk.pts": grid,
 	} {
 		path := filepath.Join(dir, name)
