@@ -21,7 +21,7 @@ const long = 4 * time.Minute
 // workers starts a farm with two workers that have a Radiance.
 func workers(t *testing.T) *harness.Farm {
 	t.Helper()
-	harness.Binary(t) // before the cache, in which Go builds, is another one
+	harness.Binary(t)                               // before the cache, in which Go builds, is another one
 	t.Setenv("RADIANCE_HOME", radiancetest.Home(t)) // the workers inherit it
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	f := harness.StartFarm(t)
