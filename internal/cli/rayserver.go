@@ -115,7 +115,7 @@ func rayHome(program string) string {
 func rayDefaults(set *config.Rayserver, home string) error {
 	for path, def := range map[*string]string{
 		&set.Home: home, &set.Hosts: "hosts", &set.Keys: "keys",
-		&set.TLSCert: "", &set.TLSKey: "", &set.TokenFile: "", &set.CAFile: "", &set.Radiance: "",
+		&set.TLSCert: "", &set.TLSKey: "", &set.Radiance: "",
 	} {
 		if *path == "" {
 			*path = def

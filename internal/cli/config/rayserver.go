@@ -19,12 +19,6 @@ type Rayserver struct {
 	TLSKey   string         `yaml:"tls_key" help:"Private key (PEM) of the certificate."`
 	Radiance string         `yaml:"radiance" help:"Folder of Radiance, with bin and lib. By default RADIANCE_HOME, else what is on PATH and RAYPATH."`
 
-	Farm      string `yaml:"farm" help:"Farm (URL) that renders the simulations, instead of this machine alone."`
-	TokenFile string `yaml:"token_file" help:"File with the token of the farm's account."`
-	CAFile    string `yaml:"ca_file" help:"File with the certificates (PEM) that the farm's is checked against, besides the system's."`
-	Tiles     string `yaml:"tiles" help:"How pictures are split on the farm, as COLUMNSxROWS."`
-	Pieces    int    `yaml:"pieces" help:"In how many pieces measuring fields are split on the farm."`
-
 	RetryInterval time.Duration `yaml:"retry_interval" help:"Pause before another attempt to get the port."`
 	RestartPause  time.Duration `yaml:"restart_pause" help:"Pause before the server goes on after an internal error."`
 	Connections   int           `yaml:"connections" help:"How many clients may be connected at once."`
@@ -44,7 +38,7 @@ const RayPort = 9182
 // DefaultRayserver returns the settings of a Rayserver that says nothing else.
 func DefaultRayserver() *Rayserver {
 	return &Rayserver{
-		Listen: "127.0.0.1", Port: RayPort, Tiles: "2x2", Pieces: 4,
+		Listen: "127.0.0.1", Port: RayPort,
 		RetryInterval: 30 * time.Second, RestartPause: time.Second,
 		Connections: 256, AuthTime: 10 * time.Second, IdleTime: 10 * time.Minute, LineTime: 30 * time.Second,
 		Report: 5 * time.Second, Poll: time.Second, KillTime: 10 * time.Second, Revivals: 3, Kept: 100,
