@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X drover.farm/internal/cli.Version=$(VERSION)
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race bench lint fuzz chaos conformance radiance deps tidy cover
+.PHONY: help build demo test race bench lint fuzz sim chaos conformance radiance deps tidy cover
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: ## format, vet for every system, staticcheck, tidy module files
 
 fuzz: ## fuzz every parser for FUZZTIME (30s) each
 	scripts/fuzz $(FUZZTIME)
+
+sim: ## simulate 100,000 workers and 10,000,000 frames with faults; takes minutes
+	$(GO) test -count=1 -timeout 120m -v ./internal/sim -seeds 40 -large
 
 chaos: deps ## kill a farm on PostgreSQL and S3 at random for a minute (CHAOS=10m; DROVER_SEED=N repeats) and prove every frame once
 	DROVER_CHAOS=$${CHAOS:-1m} $(GO) test -count=1 -timeout 120m -v -run '^TestChaos$$' ./e2e

@@ -1,0 +1,296 @@
+package sim
+
+import (
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"time"
+
+	"drover.farm/internal/farm"
+)
+
+// checker holds the rows that farms write against the rules. It knows what was
+// committed and nothing of the farm's code; the first rule that is broken stays.
+type checker struct {
+	s       *sim
+	err     error
+	trace   maphash.Hash // of all rows
+	jobs    map[int64]*cJob
+	workers map[int64]*cWorker
+	leases  map[int64]*cLease // attempts that have not ended
+	last    int64             // the highest lease given
+	limit   float64           // of licences; negative: there is none
+	used    int               // licences in use
+	closed  bool              // maintenance
+	unended int               // jobs
+	ended   int64             // tasks that have ended so far
+
+	touched map[*cStep]bool   // by the batch, or since the last look at who waits
+	roused  map[*cWorker]bool // since the last look at who waits
+}
+
+type cJob struct {
+	row    farm.Job
+	kind   *kind
+	steps  []*cStep
+	earned farm.Points
+	spent  farm.Points
+	frames int64 // in the ledger
+	paid   int64 // done, and worth something
+	ledger map[string]farm.Entry
+}
+
+type cStep struct {
+	job     *cJob
+	row     farm.Step
+	rows    map[int64]*cTask
+	count   map[farm.TaskState]int64
+	failed  map[int64]bool // workers on which a task of it has ever failed
+	waiting int64          // all that wait, touched or not, by the rows
+}
+
+type cTask struct {
+	state    farm.TaskState
+	attempts int
+	doneBy   int64 // the lease that counts
+	live     []int64
+}
+
+type cLease struct {
+	id     int64
+	task   farm.TaskKey
+	step   *cStep
+	worker int64
+}
+
+type cWorker struct {
+	row    farm.Worker
+	class  *class
+	leases map[int64]*cLease
+	cores  int // in use
+}
+
+func newChecker(s *sim) *checker {
+	return &checker{s: s, jobs: make(map[int64]*cJob), workers: make(map[int64]*cWorker), leases: make(map[int64]*cLease), limit: -1,
+		touched: make(map[*cStep]bool), roused: make(map[*cWorker]bool)}
+}
+
+// breach notes that a rule was broken.
+func (c *checker) breach(format string, args ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf(format, args...)
+	}
+}
+
+func (s *cStep) String() string {
+	return fmt.Sprintf("step %d of job %d (%s, %s, priority %d)", s.row.Index, s.row.Job, s.job.kind.name, s.row.State, s.job.row.Priority)
+}
+
+// apply takes a batch in that was written, and checks it.
+func (c *checker) apply(b *farm.Batch) {
+	c.s.report.Batches++
+	c.note(b)
+	for _, j := range b.NewJobs {
+		c.newJob(j)
+	}
+	for _, j := range b.Jobs {
+		c.job(j)
+	}
+	for _, st := range b.Steps {
+		if j := c.jobs[st.Job]; j != nil {
+			s := j.steps[st.Index]
+			s.row = *st
+			c.touched[s] = true
+		}
+	}
+	for _, w := range b.Workers {
+		c.worker(w)
+	}
+	for range b.DropLimits {
+		c.limit = -1
+		c.rouse()
+	}
+	for _, l := range b.Limits {
+		c.limit = l.Total
+		c.rouse()
+	}
+	if v, ok := b.Values[farm.ValueMaintenance]; ok {
+		c.closed = v == "on"
+		c.rouse()
+	}
+	last := c.last
+	var granted []*cLease
+	for _, t := range b.Tasks {
+		granted = append(granted, c.task(t, last)...)
+	}
+	for _, e := range b.Entries {
+		c.entry(e)
+	}
+	for _, id := range b.DropJobs {
+		c.dropJob(id)
+	}
+	for _, id := range b.DropWorkers {
+		if w := c.workers[id]; w != nil && len(w.leases) > 0 {
+			c.breach("worker %d was removed and holds %d leases", id, len(w.leases))
+		}
+		delete(c.workers, id)
+	}
+	for s := range c.touched {
+		c.counts(s)
+	}
+	slices.SortFunc(granted, func(a, b *cLease) int { return int(a.id - b.id) })
+	c.grants(granted)
+}
+
+// rouse looks at everybody who waits again.
+func (c *checker) rouse() {
+	for _, w := range c.workers {
+		c.roused[w] = true
+	}
+}
+
+// note adds the rows to the fingerprint of the simulation, and to its trace.
+func (c *checker) note(b *farm.Batch) {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d %v:", c.s.report.Steps, time.Since(c.s.start))
+	for _, j := range b.NewJobs {
+		fmt.Fprintf(&text, " new job %d %s %d %s", j.ID, j.Spec.Name, j.Priority, j.Owner)
+	}
+	for _, j := range b.Jobs {
+		fmt.Fprintf(&text, " job %d %s %d", j.ID, j.State, j.Priority)
+	}
+	for _, s := range b.Steps {
+		fmt.Fprintf(&text, " step %d/%d %s next %d running %d done %d failed %d", s.Job, s.Index, s.State, s.Next, s.Running, s.Done, s.Failed)
+	}
+	for _, t := range b.Tasks {
+		a := &t.Attempts[len(t.Attempts)-1]
+		fmt.Fprintf(&text, " task %d/%d/%d %s (%d: %d on %d %s)", t.Job, t.Step, t.Index, t.State, len(t.Attempts), a.Lease, a.Worker, a.Outcome)
+	}
+	fmt.Fprintf(&text, " %d workers, limits %d-%d, values %v\n", len(b.Workers), len(b.Limits), len(b.DropLimits), b.Values)
+	c.trace.WriteString(text.String())
+	if w := c.s.cfg.Trace; w != nil {
+		fmt.Fprint(w, text.String())
+	}
+}
+
+func (c *checker) newJob(row *farm.Job) {
+	if c.jobs[row.ID] != nil {
+		c.breach("job %d was made twice", row.ID)
+		return
+	}
+	j := &cJob{row: *row, kind: kindOf(row.Spec.Name), ledger: make(map[string]farm.Entry)}
+	for i := range row.Steps {
+		s := &cStep{job: j, row: row.Steps[i], rows: make(map[int64]*cTask), count: make(map[farm.TaskState]int64), failed: make(map[int64]bool)}
+		j.steps = append(j.steps, s)
+		c.touched[s] = true
+	}
+	c.jobs[row.ID] = j
+	c.unended++
+}
+
+func (c *checker) job(row *farm.Job) {
+	j := c.jobs[row.ID]
+	if j == nil {
+		c.breach("a row of job %d, which is not there", row.ID)
+		return
+	}
+	was, is := j.row.State.Ended(), row.State.Ended()
+	if was && !is {
+		c.unended++
+	} else if is && !was {
+		c.unended--
+	}
+	j.row = *row
+	for _, s := range j.steps {
+		c.touched[s] = true
+	}
+}
+
+func (c *checker) worker(row *farm.Worker) {
+	w := c.workers[row.ID]
+	if w == nil {
+		w = &cWorker{leases: make(map[int64]*cLease)}
+		c.workers[row.ID] = w
+		for i := range classes {
+			if cl := &classes[i]; cl.door == row.Door && cl.cores == row.Machine.Cores {
+				w.class = cl
+			}
+		}
+	}
+	w.row = *row
+	w.row.Tags = slices.Clone(row.Tags)
+	c.roused[w] = true
+}
+
+func (c *checker) dropJob(id int64) {
+	j := c.jobs[id]
+	if j == nil {
+		return
+	}
+	if !j.row.State.Ended() { // it ended in this very batch
+		c.unended--
+	}
+	for _, l := range c.leases {
+		if l.task.Job == id {
+			c.free(l)
+		}
+	}
+	for _, s := range j.steps {
+		delete(c.touched, s)
+	}
+	delete(c.jobs, id)
+}
+
+// entry adds a line of the ledger up.
+func (c *checker) entry(e *farm.Entry) {
+	j := c.jobs[e.Job]
+	if j == nil {
+		return
+	}
+	old := j.ledger[e.Account]
+	j.earned += e.Earned - old.Earned
+	j.spent += e.Spent - old.Spent
+	j.frames += e.Frames - old.Frames
+	j.ledger[e.Account] = *e
+	if e.Earned < old.Earned || e.Spent < old.Spent {
+		c.breach("account %s of job %d goes back from %+v to %+v", e.Account, e.Job, old, *e)
+	}
+}
+
+// counts holds a step's counters against its tasks, and a job's credits against
+// the frames that are done.
+func (c *checker) counts(s *cStep) {
+	r := &s.row
+	n := s.count
+	if r.Next != int64(len(s.rows)) || r.Retrying != n[farm.TaskWaiting] || r.Running != n[farm.TaskRunning] || r.Done != n[farm.TaskDone] ||
+		r.Failed != n[farm.TaskFailed] || r.Canceled != n[farm.TaskCanceled] || r.Next > r.Tasks {
+		c.breach("%v says next %d, retrying %d, running %d, done %d, failed %d, canceled %d; its %d tasks say %v", s, r.Next, r.Retrying, r.Running, r.Done, r.Failed, r.Canceled, len(s.rows), n)
+	}
+	s.waiting = r.Untouched() + r.Retrying
+	if r.State.Ended() && r.State != farm.StepCanceled && (s.waiting > 0 || r.Running > 0) {
+		c.breach("%v has ended with %d waiting and %d running", s, s.waiting, r.Running)
+	}
+	if r.State == farm.StepDone && r.Done != r.Tasks {
+		c.breach("%v is done with %d of %d tasks", s, r.Done, r.Tasks)
+	}
+	if j := s.job; j.earned != j.spent || j.frames != j.paid {
+		c.breach("job %d: earned %d, spent %d; %d frames are in the ledger, %d were done", j.row.ID, j.earned, j.spent, j.frames, j.paid)
+	}
+}
+
+// jobIDs are all jobs, in order.
+func (c *checker) jobIDs() []int64 { return sortedKeys(c.jobs) }
+
+// unfinished says what has not ended.
+func (c *checker) unfinished() string {
+	out := ""
+	for _, id := range c.jobIDs() {
+		for _, s := range c.jobs[id].steps {
+			if !s.row.State.Ended() {
+				out += fmt.Sprintf("%v: %d wait, %d run; ", s, s.waiting, s.row.Running)
+			}
+		}
+	}
+	return out
+}
