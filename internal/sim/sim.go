@@ -28,8 +28,7 @@ type sim struct {
 	link   *link
 	skew   time.Duration
 	rigs   []*rig
-	jobs   []int64 // that have not ended or are not removed yet
-	asked  int64   // tasks submitted
+	asked  int64 // tasks submitted
 	ending bool
 
 	calls   int64
