@@ -14,10 +14,8 @@ import (
 // only when strict, else a note.
 func Gather(in *Inputs, job *openjd.Job, refs *References, strict bool) error {
 	for _, p := range job.Parameters {
-		for _, path := range p.Paths() {
-			if path != "" && p.DataFlow != "NONE" {
-				in.Root(folderOf(p, path), p.DataFlow != "IN")
-			}
+		if p.Type == openjd.TypePath && p.Value != "" && p.DataFlow != "NONE" {
+			in.Root(folderOf(p), p.DataFlow != "IN")
 		}
 	}
 	refs.roots(in)
@@ -27,40 +25,28 @@ func Gather(in *Inputs, job *openjd.Job, refs *References, strict bool) error {
 		}
 	}
 	for _, p := range job.Parameters {
-		for _, path := range p.Paths() {
-			if err := in.parameter(p, path); err != nil {
-				return fmt.Errorf("parameter %s: %w", p.Name, err)
+		if p.Type != openjd.TypePath || p.Value == "" || p.DataFlow != "IN" && p.DataFlow != "INOUT" {
+			continue
+		}
+		delete(in.pruned, p.Value)
+		add := in.File
+		if p.ObjectType == "DIRECTORY" {
+			add = in.Folder
+		}
+		if err := add(p.Value); err != nil {
+			if p.DataFlow == "INOUT" && errors.Is(err, fs.ErrNotExist) {
+				continue // it will be made
 			}
+			return fmt.Errorf("parameter %s: %w", p.Name, err)
 		}
 	}
 	return refs.files(in, strict)
 }
 
-// parameter adds what a path of a parameter names, if it is an input. A FILE that
-// is not there may name a sequence of pictures by a pattern.
-func (in *Inputs) parameter(p openjd.JobParameter, path string) error {
-	if path == "" || p.DataFlow != "IN" && p.DataFlow != "INOUT" {
-		return nil
-	}
-	delete(in.pruned, path)
-	add := in.File
+// folderOf is the folder of a PATH parameter: itself, or that of a file.
+func folderOf(p openjd.JobParameter) string {
 	if p.ObjectType == "DIRECTORY" {
-		add = in.Folder
+		return p.Value
 	}
-	err := add(path)
-	if errors.Is(err, fs.ErrNotExist) && p.ObjectType == "FILE" && framePattern.MatchString(filepath.Base(path)) {
-		err = in.sequence(path)
-	}
-	if p.DataFlow == "INOUT" && errors.Is(err, fs.ErrNotExist) {
-		return nil // it will be made
-	}
-	return err
-}
-
-// folderOf is the folder of a path: itself, or that of a file.
-func folderOf(p openjd.JobParameter, path string) string {
-	if p.ObjectType == "DIRECTORY" {
-		return path
-	}
-	return filepath.Dir(path)
+	return filepath.Dir(p.Value)
 }
