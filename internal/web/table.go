@@ -41,6 +41,13 @@ func (s *site) table() []route {
 		{get, "jobs/{job}/tasks/{step}/{index}/out/{n}", viewer, (*visit).output, true},
 		{get, "jobs/{job}/tasks/{step}/{index}/attempts/{attempt}/out/{n}", viewer, (*visit).output, true},
 		{get, "jobs/{job}/tasks/{step}/{index}/file/{n}", submitter, (*visit).download, true},
+		{get, "submit", submitter, (*visit).submitPage, false},
+		{post, "submit", submitter, (*visit).submit, false},
+		{post, "submit/read", submitter, (*visit).readUpload, false},
+		{post, "uploads/{$}", submitter, (*visit).upload, true},
+		{http.MethodHead, "uploads/{id}", submitter, (*visit).upload, true},
+		{http.MethodPatch, "uploads/{id}", submitter, (*visit).upload, true},
+		{http.MethodDelete, "uploads/{id}", submitter, (*visit).upload, true},
 		{get, "workers", everyone, (*visit).workers, false},
 		{get, "workers/{worker}", everyone, (*visit).worker, false},
 	}

@@ -43,12 +43,13 @@ type Config struct {
 	// Usage says how full the store of files is; nil where that is not known.
 	Usage func(ctx context.Context) (Usage, error)
 
-	Session time.Duration // how long a login lasts; 14 days
-	Ping    time.Duration // how often a silent stream says that it is there; 15 s
-	Idle    time.Duration // how long a client may take nothing; 1 min
-	Fresh   time.Duration // how often a live part is made anew at most; 1 s
-	MaxLive int           // streams at once; 5000
-	Undo    time.Duration // how long what destroys work can be taken back; 10 s
+	Session     time.Duration // how long a login lasts; 14 days
+	Ping        time.Duration // how often a silent stream says that it is there; 15 s
+	Idle        time.Duration // how long a client may take nothing; 1 min
+	Fresh       time.Duration // how often a live part is made anew at most; 1 s
+	MaxLive     int           // streams at once; 5000
+	UploadLimit int64         // bytes that one uploaded file may have; 0 for no limit
+	Undo        time.Duration // how long what destroys work can be taken back; 10 s
 }
 
 // Door is a door as the pages show it.
@@ -98,6 +99,8 @@ type site struct {
 	views  *viewCache
 	recent *recent
 	films  chan struct{} // films being made
+	reads  chan struct{} // uploads being read
+	tus    http.Handler
 	hub    *hub
 }
 
@@ -108,11 +111,12 @@ type site struct {
 func New(c Config) http.Handler { return newSite(c) }
 
 func newSite(c Config) *site {
-	s := &site{Config: c.withDefaults(), mux: http.NewServeMux(), hasher: secret.NewHasher(2), films: make(chan struct{}, 2)}
+	s := &site{Config: c.withDefaults(), mux: http.NewServeMux(), hasher: secret.NewHasher(2), films: make(chan struct{}, 2), reads: make(chan struct{}, 4)}
 	s.assets = loadAssets()
 	s.pages = loadTemplates(s)
 	s.views = newViewCache()
 	s.recent = newRecent(s.Farm)
+	s.tus = s.uploadHandler()
 	s.routes = s.table()
 	s.mount()
 	s.hub = newHub(s)
