@@ -161,7 +161,7 @@ func TestEveryRouteAndRole(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{})
 	b.scene()
-	fill := strings.NewReplacer("{$}", "", "{job}", "1000", "{step}", "0", "{index}", "0", "{n}", "0", "{attempt}", "1", "{worker}", "1", "{login}", "sam", "{id}", strings.Repeat("0", 32))
+	fill := strings.NewReplacer("{$}", "", "{job}", "1000", "{step}", "0", "{index}", "0", "{n}", "0", "{attempt}", "1", "{build}", "1", "{worker}", "1", "{login}", "sam", "{id}", strings.Repeat("0", 32))
 	for _, rt := range b.site.routes {
 		path := Prefix + fill.Replace(rt.path)
 		for _, who := range []string{"", "rick", "sam", "olga", "root"} {

@@ -93,13 +93,10 @@ func (v *visit) signIn() error {
 		return refuse(http.StatusUnauthorized, "That login and password do not fit together.")
 	}
 	v.Fails.Refund(address)
-	token := secret.NewToken()
-	t := farm.Token{Hash: secret.Hash(token), Login: login, Kind: kindSession, Label: clip(v.r.UserAgent(), 150), Expires: v.Farm.Now().Add(v.Session)}
-	if err := v.Farm.AddToken(v.ctx(), farm.Principal{Login: login}, t); err != nil {
+	v.endSession() // of who was signed in here before
+	if err := v.begin(login); err != nil {
 		return err
 	}
-	v.endSession() // of who was signed in here before
-	v.cookie(sessionCookie, token.Reveal(), int(v.Session.Seconds()), true)
 	v.redirect(p.Next)
 	return nil
 }

@@ -81,6 +81,7 @@ type Pictures struct {
 type Web struct {
 	Session time.Duration `yaml:"session" help:"How long a login at the page lasts."`
 	Fresh   time.Duration `yaml:"fresh" help:"How often a part of an open page is made anew at most."`
+	Undo    time.Duration `yaml:"undo" help:"How long a cancel or removal asked for at the page can be taken back before it is done."`
 	MaxLive int           `yaml:"max_live" help:"How many open pages are kept fresh at once; more are shown, but do not move."`
 }
 
@@ -112,7 +113,7 @@ func DefaultServe() *Serve {
 			Ping: 15 * time.Second, LogPoll: time.Second, MaxHeld: 20_000, FailBurst: 20, FailEvery: 3 * time.Second, Grace: 30 * time.Second,
 		},
 		Pictures:  Pictures{Thumbnail: 320},
-		Web:       Web{Session: 14 * 24 * time.Hour, Fresh: time.Second, MaxLive: 5000},
+		Web:       Web{Session: 14 * 24 * time.Hour, Fresh: time.Second, Undo: 10 * time.Second, MaxLive: 5000},
 		Renderers: Renderers{AtOnce: 2},
 		Swarm:     defaultSwarm(),
 		Log:       Log{Level: "info", Format: "auto"},

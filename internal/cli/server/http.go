@@ -42,7 +42,7 @@ func (s *Server) web(f *farm.Farm) http.Handler {
 	set := s.cfg.Settings
 	return web.New(web.Config{
 		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Log: s.log, Version: s.cfg.Version, Fails: s.fails,
-		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, MaxLive: set.Web.MaxLive,
+		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, MaxLive: set.Web.MaxLive, UploadLimit: int64(set.Files.UploadLimit), Undo: set.Web.Undo,
 	})
 }
 
