@@ -122,7 +122,7 @@ func (s *site) row(ctx context.Context, j *farm.Job) (jobRow, error) {
 		}
 		r.ETA = etaText(e)
 	}
-	if r.Counts.Done > 0 {
+	if r.Counts.Done > 0 && j.Spec.Check != nil { // its outputs are pictures
 		r.Thumb = "/ui/jobs/" + strconv.FormatInt(j.ID, 10) + "/thumb"
 	}
 	return r, nil
