@@ -16,6 +16,7 @@ type Serve struct {
 	PublicURL    string         `yaml:"public_url" help:"What absolute links in answers are built from when a proxy is in front; else the host that the client used."`
 	TrustedProxy []netip.Prefix `yaml:"trusted_proxy" help:"Networks of proxies whose forwarded addresses count, such as 10.0.0.0/8."`
 	TLS          TLS            `yaml:"tls"`
+	AdminToken   string         `yaml:"admin_token_file" help:"File with a token that the account admin shall have, besides those made otherwise: for servers whose data folders do not last, and after all tokens were lost."`
 	Store        string         `yaml:"store" help:"Where the farm's state is: a database file, by default drover.db in the data folder, or postgres://USER:PASSWORD@HOST:PORT/NAME, which several servers may share."`
 	Blobs        string         `yaml:"blobs" help:"Where the farm's files are: a folder, by default blobs in the data folder, or s3://BUCKET/PREFIX?endpoint=http://HOST:PORT&path_style=true with the credentials in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."`
 	Cluster      Cluster        `yaml:"cluster"`

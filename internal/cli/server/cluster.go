@@ -22,14 +22,14 @@ func (s *Server) address() string {
 	if set.TLS.Cert != "" {
 		scheme = "https"
 	}
-	host, port, err := net.SplitHostPort(set.Listen)
-	if err != nil || host == "" {
-		host = "127.0.0.1"
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return scheme + "://" + net.JoinHostPort(host, port)
+	return scheme + "://" + set.Listen
+}
+
+// reachable reports whether what a server listens on says where it is.
+func reachable(listen string) bool {
+	host, port, err := net.SplitHostPort(listen)
+	ip := net.ParseIP(host)
+	return err == nil && port != "0" && host != "" && (ip == nil || !ip.IsUnspecified())
 }
 
 // join makes this server one of a farm of several.
@@ -38,8 +38,8 @@ func (s *Server) join(ctx context.Context, db *postgres.Store) error {
 	if err != nil {
 		return err
 	}
-	if _, port, _ := net.SplitHostPort(s.cfg.Settings.Listen); port == "0" && s.cfg.Settings.Cluster.Address == "" {
-		return fmt.Errorf("a farm that shares a database needs to know where its servers are: give --listen a port, or set --cluster-address")
+	if set := s.cfg.Settings; set.Cluster.Address == "" && !reachable(set.Listen) {
+		return fmt.Errorf("a farm that shares a database needs to know where its servers are: %s does not say it; set --cluster-address to the URL under which the others reach this one", set.Listen)
 	}
 	if s.follow, err = farm.Follow(ctx, s.farmConfig); err != nil {
 		return err

@@ -79,3 +79,33 @@ func writeFile(path, text string, mode os.FileMode) error {
 	}
 	return os.Rename(f.Name(), path)
 }
+
+// makeToken is how to make a token without a farm.
+const makeToken = `echo "drv_$(head -c 32 /dev/urandom | basenc -w0 --base64url | tr -d =)"`
+
+// grantToken gives the account admin the token of a file that the operator made,
+// and makes the account if there is none.
+func grantToken(ctx context.Context, f *farm.Farm, file string, log *slog.Logger) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read admin_token_file: %w", err)
+	}
+	word := strings.TrimSpace(string(text))
+	if !secret.Looks(word) {
+		return fmt.Errorf("admin_token_file %s holds no token; make one with: %s", file, makeToken)
+	}
+	if p, err := f.Authenticate(word); err == nil && p.Login == firstAccount {
+		return nil
+	}
+	admin := farm.Principal{Login: firstAccount, Roles: []farm.Role{farm.RoleAdmin}}
+	t := farm.Token{Hash: secret.Hash(secret.Text(word)), Login: firstAccount, Kind: "token", Label: filepath.Base(file)}
+	made, err := f.Bootstrap(ctx, farm.User{Login: firstAccount, Roles: admin.Roles}, t)
+	if err == nil && !made {
+		err = f.AddToken(ctx, admin, t)
+	}
+	if err != nil {
+		return fmt.Errorf("give the account %s its token: %w", firstAccount, err)
+	}
+	log.Info("the account has the token of admin_token_file", "login", firstAccount)
+	return nil
+}

@@ -117,7 +117,7 @@ func (s *Server) lead(ctx context.Context) (*cluster.Term, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the farm's state: %w", err)
 	}
-	if err := bootstrap(ctx, f, s.cfg.Data, s.log); err != nil {
+	if err := s.firstToken(ctx, f); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -127,6 +127,14 @@ func (s *Server) lead(ctx context.Context) (*cluster.Term, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// firstToken sees that an administrator can get in.
+func (s *Server) firstToken(ctx context.Context, f *farm.Farm) error {
+	if file := s.cfg.Settings.AdminToken; file != "" {
+		return grantToken(ctx, f, file, s.log)
+	}
+	return bootstrap(ctx, f, s.cfg.Data, s.log)
 }
 
 func or(a, b string) string {
