@@ -507,6 +507,7 @@ func TestSimpleActions(t *testing.T) {
 }
 
 func FuzzParseJobTemplate(f *testing.F) {
+	f.Add([]byte(exprTemplate))
 	f.Add([]byte(sampleTemplate))
 	f.Add([]byte("{\"specificationVersion\": \"jobtemplate-2023-09\", \"name\": \"n\", \"steps\": [{\"name\": \"s\", \"script\": {\"actions\": {\"onRun\": {\"command\": \"c\"}}}}]}"))
 	f.Add([]byte("a: &a [*a]\n"))
