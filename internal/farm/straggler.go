@@ -27,12 +27,9 @@ func (st *state) tail(s *step) {
 }
 
 // straggles reports whether the lease has run so long that a second attempt is
-// worth it.
+// worth it. Some of its step's tasks have finished.
 func (st *state) straggles(l *lease) bool {
 	s := l.step
-	if s.Done < straggleAfter || st.f.settings.Straggler < 0 {
-		return false
-	}
 	mean := time.Duration(s.Seconds / float64(s.Done) * float64(time.Second))
 	usual := max(time.Duration(st.f.settings.Straggler*float64(mean)), st.f.settings.StragglerMin)
 	return st.now.Sub(l.started) > usual
@@ -41,11 +38,14 @@ func (st *state) straggles(l *lease) bool {
 // double gives an idle worker a second attempt of the task that has run longest
 // beyond what is usual, nil when there is none for it.
 func (st *state) double(w *worker, req ClaimRequest) *lease {
-	if len(st.tails) == 0 || st.values[ValueMaintenance] == "on" || w.closed(st.now) != "" || w.info.Slots < 1 {
+	if len(st.tails) == 0 || st.f.settings.Straggler < 0 || st.values[ValueMaintenance] == "on" || w.closed(st.now) != "" || w.info.Slots < 1 {
 		return nil
 	}
 	var worst *lease
 	for s := range st.tails {
+		if s.Done < straggleAfter {
+			continue // none of its tasks is known to be slow; don't walk them
+		}
 		row := &sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Needs: s.Needs}
 		if len(st.queue.Explain(row, &w.info)) > 0 || req.Only != nil && !req.Only(s.job.Job) {
 			continue

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"fmt"
-	"hash/maphash"
+	"hash"
+	"hash/fnv"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +17,7 @@ import (
 type checker struct {
 	s       *sim
 	err     error
-	trace   maphash.Hash // of all rows
+	trace   hash.Hash64 // of all rows
 	jobs    map[int64]*cJob
 	workers map[int64]*cWorker
 	leases  map[int64]*cLease // attempts that have not ended
@@ -72,7 +74,7 @@ type cWorker struct {
 }
 
 func newChecker(s *sim) *checker {
-	return &checker{s: s, jobs: make(map[int64]*cJob), workers: make(map[int64]*cWorker), leases: make(map[int64]*cLease), limit: -1,
+	return &checker{s: s, trace: fnv.New64a(), jobs: make(map[int64]*cJob), workers: make(map[int64]*cWorker), leases: make(map[int64]*cLease), limit: -1,
 		touched: make(map[*cStep]bool), roused: make(map[*cWorker]bool)}
 }
 
@@ -168,7 +170,7 @@ func (c *checker) note(b *farm.Batch) {
 		fmt.Fprintf(&text, " task %d/%d/%d %s (%d: %d on %d %s)", t.Job, t.Step, t.Index, t.State, len(t.Attempts), a.Lease, a.Worker, a.Outcome)
 	}
 	fmt.Fprintf(&text, " %d workers, limits %d-%d, values %v\n", len(b.Workers), len(b.Limits), len(b.DropLimits), b.Values)
-	c.trace.WriteString(text.String())
+	io.WriteString(c.trace, text.String())
 	if w := c.s.cfg.Trace; w != nil {
 		fmt.Fprint(w, text.String())
 	}

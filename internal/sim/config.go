@@ -62,7 +62,7 @@ type Report struct {
 	Done, Late, Lost, Doubled     int64 // Late: done after the lease had ended; Doubled: second attempts of slow tasks
 	Farms, FailedCommits, Checked int64 // Checked: comparisons as a whole
 	Virtual                       time.Duration
-	Hash                          uint64 // of the trace: equal for equal simulations of one process
+	Hash                          uint64 // of the trace: equal for equal simulations
 }
 
 // String is the report in a few lines.

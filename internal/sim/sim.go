@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"sync"
 	"testing/synctest"
@@ -39,9 +38,6 @@ type sim struct {
 	answers []*call
 }
 
-// traceSeed makes equal traces of one process equal sums.
-var traceSeed = maphash.MakeSeed()
-
 // Run simulates a farm until all its jobs have ended. It must be called in a
 // bubble of testing/synctest. The error says which rule was broken first, and
 // when.
@@ -52,7 +48,6 @@ func Run(c Config) (*Report, error) {
 		s.cfg.FullEvery = 10_000
 	}
 	s.check = newChecker(s)
-	s.check.trace.SetSeed(traceSeed)
 	err := s.setUp()
 	if err == nil {
 		err = s.run()
