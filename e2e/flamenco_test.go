@@ -358,7 +358,7 @@ func (p *pull) fetch(path, dir string) {
 		p.f.t.Error(err)
 		return
 	}
-	if err := os.RemoveAll(dir); err == nil {
+	if err = os.RemoveAll(dir); err == nil {
 		err = os.CopyFS(dir, z)
 	}
 	if err != nil {
