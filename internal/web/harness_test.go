@@ -91,21 +91,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// sizes and thumbs are what the farm needs of files and pictures.
-type sizes struct{ blob.Store }
-
-func (s sizes) Size(ctx context.Context, hash string) (int64, error) {
-	h, err := blob.ParseHash(hash)
-	if err != nil {
-		return 0, farm.Errorf(farm.Invalid, "%v", err)
-	}
-	info, err := s.Stat(ctx, h)
-	if errors.Is(err, blob.ErrNotFound) {
-		return 0, farm.Errorf(farm.NotFound, "no blob %s", hash)
-	}
-	return info.Size, err
-}
-
+// thumbs looks at pictures as the farm wants it.
 type thumbs struct{ blobs blob.Store }
 
 func (p thumbs) Prove(ctx context.Context, f farm.File, _ farm.Check) (farm.File, error) {
@@ -139,7 +125,7 @@ func setup(t testing.TB, cfg Config, sets ...farm.Settings) *bundle {
 	b.check(err)
 	b.logs, err = livelog.Open(filepath.Join(t.TempDir(), "logs"), livelog.Options{})
 	b.check(err)
-	fc := farm.Config{Store: mem.New(), Blobs: sizes{b.blobs}, Prover: thumbs{b.blobs}, Clock: b.clock}
+	fc := farm.Config{Store: mem.New(), Blobs: blob.Sizes{Janitor: b.blobs}, Prover: thumbs{b.blobs}, Clock: b.clock}
 	for _, s := range sets {
 		fc.Settings = s
 	}

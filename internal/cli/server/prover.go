@@ -14,27 +14,6 @@ import (
 	"drover.farm/internal/frame"
 )
 
-// sizes is the store of files as the farm's core sees it.
-type sizes struct{ blobs blob.Janitor }
-
-var _ farm.Blobs = sizes{}
-
-// Size says how large a blob is. Whoever asks is about to refer to the blob, so
-// it counts as young again for the collector of unused files.
-func (s sizes) Size(ctx context.Context, hash string) (int64, error) {
-	h, err := blob.ParseHash(hash)
-	if err != nil {
-		return 0, farm.Errorf(farm.Invalid, "%q is no SHA-256", hash)
-	}
-	i, err := s.blobs.Touch(ctx, h)
-	if errors.Is(err, blob.ErrNotFound) {
-		return 0, farm.Errorf(farm.NotFound, "there is no file with the content %s", hash)
-	} else if err != nil {
-		return 0, fmt.Errorf("look up the file %s: %w", hash, err)
-	}
-	return i.Size, nil
-}
-
 // prover looks at rendered frames, as many at once as it has places.
 type prover struct {
 	blobs blob.Store

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"drover.farm/internal/blob"
 	"drover.farm/internal/cli/config"
 	"drover.farm/internal/cli/gc"
 	"drover.farm/internal/cluster"
@@ -101,7 +102,7 @@ func (s *Server) open(ctx context.Context) error {
 		return fmt.Errorf("open the live logs: %w", err)
 	}
 	s.farmConfig = farm.Config{
-		Store: s.store, Blobs: sizes{s.blobs}, Log: s.log, Settings: set.Farm, Through: through,
+		Store: s.store, Blobs: blob.Sizes{Janitor: s.blobs}, Log: s.log, Settings: set.Farm, Through: through,
 		Prover: newProver(s.blobs, set.Pictures.AtOnce, set.Pictures.Thumbnail),
 	}
 	if db, ok := s.store.(*postgres.Store); ok {

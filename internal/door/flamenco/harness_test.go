@@ -3,7 +3,6 @@ package flamenco
 import (
 	"bytes"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -33,21 +32,6 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var admin = farm.Principal{Login: "admin", Roles: []farm.Role{farm.RoleAdmin}}
-
-// sizes gives the farm what it needs of the store of files.
-type sizes struct{ blob.Store }
-
-func (s sizes) Size(ctx context.Context, hash string) (int64, error) {
-	h, err := blob.ParseHash(hash)
-	if err != nil {
-		return 0, err
-	}
-	info, err := s.Stat(ctx, h)
-	if errors.Is(err, blob.ErrNotFound) {
-		return 0, farm.Errorf(farm.NotFound, "no blob %s", hash)
-	}
-	return info.Size, err
-}
 
 type lockedBuffer struct {
 	mu sync.Mutex
@@ -114,7 +98,7 @@ func setup(t *testing.T, set Settings) *bundle {
 
 func (b *bundle) start() {
 	b.t.Helper()
-	f, err := farm.Open(context.Background(), farm.Config{Store: b.store, Blobs: sizes{b.blobs},
+	f, err := farm.Open(context.Background(), farm.Config{Store: b.store, Blobs: blob.Sizes{Janitor: b.blobs},
 		Settings: farm.Settings{Scan: 20 * time.Millisecond}, Through: map[string]func(*farm.Spec) bool{Name: Carries}})
 	b.check(err)
 	_, err = f.Bootstrap(context.Background(), farm.User{Login: "admin", Roles: admin.Roles}, farm.Token{})

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -35,21 +34,6 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// sizes gives the farm what it needs of the store of files.
-type sizes struct{ blob.Store }
-
-func (s sizes) Size(ctx context.Context, hash string) (int64, error) {
-	h, err := blob.ParseHash(hash)
-	if err != nil {
-		return 0, farm.Errorf(farm.Invalid, "%v", err)
-	}
-	info, err := s.Stat(ctx, h)
-	if errors.Is(err, blob.ErrNotFound) {
-		return 0, farm.Errorf(farm.NotFound, "no blob %s", hash)
-	}
-	return info.Size, err
-}
 
 // The accounts of every test farm.
 var people = []struct {
@@ -110,7 +94,7 @@ func setupFarm(t testing.TB, cfg Config, fc farm.Config) *bundle {
 	b.check(err)
 	b.logs, err = livelog.Open(filepath.Join(t.TempDir(), "logs"), livelog.Options{})
 	b.check(err)
-	fc.Store, fc.Blobs = b.store, sizes{b.blobs}
+	fc.Store, fc.Blobs = b.store, blob.Sizes{Janitor: b.blobs}
 	b.f, err = farm.Open(context.Background(), fc)
 	b.check(err)
 	for _, p := range people {

@@ -45,23 +45,10 @@ var updating = flag.Bool("update", false, "write the golden files anew")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// sizes gives the farm what it needs of the store of files.
-type sizes struct{ blob.Store }
+// prover looks at frames as a farm does.
+type prover struct{ blob.Store }
 
-func (s sizes) Size(ctx context.Context, hash string) (int64, error) {
-	h, err := blob.ParseHash(hash)
-	if err != nil {
-		return 0, farm.Errorf(farm.Invalid, "%v", err)
-	}
-	info, err := s.Stat(ctx, h)
-	if errors.Is(err, blob.ErrNotFound) {
-		return 0, farm.Errorf(farm.NotFound, "no blob %s", hash)
-	}
-	return info.Size, err
-}
-
-// Prove looks at frames as a farm does.
-func (s sizes) Prove(ctx context.Context, f farm.File, want farm.Check) (farm.File, error) {
+func (s prover) Prove(ctx context.Context, f farm.File, want farm.Check) (farm.File, error) {
 	h, err := blob.ParseHash(f.SHA256)
 	if err != nil {
 		return f, err
@@ -148,7 +135,7 @@ func (b *bundle) open() {
 	b.t.Helper()
 	var err error
 	b.f, err = farm.Open(context.Background(), farm.Config{
-		Store: b.store, Blobs: sizes{b.blobs}, Prover: sizes{b.blobs}, Settings: b.set,
+		Store: b.store, Blobs: blob.Sizes{Janitor: b.blobs}, Prover: prover{b.blobs}, Settings: b.set,
 		Clock:   func() time.Time { return time.Unix(0, b.now.Load()).UTC() },
 		Through: map[string]func(*farm.Spec) bool{doorName: Through},
 	})
