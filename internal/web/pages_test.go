@@ -180,6 +180,12 @@ func TestEveryRouteAndRole(t *testing.T) {
 				}
 			case rt.method != get && a.status != 403:
 				t.Errorf("%s %s as %q without an origin: %d", rt.method, path, who, a.status)
+			case rt.method != get && !may:
+				req := br.request(rt.method, path, nil)
+				req.Header.Set("Origin", br.origin)
+				if a := br.send(req); a.status != 403 && a.status != 401 && a.status != 303 {
+					t.Errorf("%s %s as %q: %d, though it takes %s", rt.method, path, who, a.status, rt.access)
+				}
 			case rt.method == get && may && (a.status == 403 || a.status >= 500 || a.status == 401):
 				t.Errorf("%s %s as %q: %d %s", rt.method, path, who, a.status, textOf(a.body))
 			case rt.method == get && !may && a.status != 403 && a.status != 303:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"drover.farm/internal/farm"
+	"drover.farm/internal/lockout"
 	"drover.farm/internal/secret"
 )
 
@@ -47,6 +48,11 @@ func (v *visit) setPassword() error {
 		return err
 	}
 	if u.Password != "" {
+		address := lockout.Address(v.r)
+		if wait, ok := v.Fails.Fail(address); !ok {
+			v.w.Header().Set("Retry-After", seconds(wait))
+			return farm.Errorf(farm.Unavailable, "too many wrong passwords came from your address; try again in %s", duration(wait))
+		}
 		ok, err := v.hasher.Verify(v.ctx(), u.Password, secret.Text(v.r.PostForm.Get("old")))
 		if err != nil {
 			return err
@@ -54,6 +60,7 @@ func (v *visit) setPassword() error {
 		if !ok {
 			return farm.Errorf(farm.Invalid, "the old password is not right")
 		}
+		v.Fails.Refund(address)
 	}
 	hash, err := v.hasher.Hash(v.ctx(), secret.Text(v.r.PostForm.Get("new")))
 	if err != nil {
@@ -195,11 +202,11 @@ func (v *visit) changeUser() error {
 
 // addWorkerPage says how to add a machine.
 type addWorkerPage struct {
-	Server string
-	Token  string // a one-time token that was just made
-	Until  time.Duration
-	May    bool
-	Doors  []Door
+	Server   string
+	Token    string // a one-time token that was just made
+	Until    time.Duration
+	May      bool
+	Flamenco *Door // nil while that door is closed
 }
 
 // joinTime is how long a one-time token can be used.
@@ -212,7 +219,7 @@ func (v *visit) showAddWorker(token string) error {
 	if v.r.URL.Host == "" {
 		host = "http://" + v.r.Host
 	}
-	v.page(http.StatusOK, "addworker", "workers", "Add a worker", addWorkerPage{host, token, joinTime, v.by.Is(farm.RoleRenderer), v.Doors})
+	v.page(http.StatusOK, "addworker", "workers", "Add a worker", addWorkerPage{host, token, joinTime, v.by.Is(farm.RoleRenderer), v.door("flamenco")})
 	return nil
 }
 

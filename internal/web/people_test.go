@@ -4,8 +4,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"drover.farm/internal/farm"
+	"drover.farm/internal/lockout"
 )
 
 func TestOwnAccount(t *testing.T) {
@@ -133,5 +135,56 @@ func TestSettingsPage(t *testing.T) {
 	}
 	if b.f.Value(farm.ValuePublic) != "on" {
 		t.Error("the farm was not opened")
+	}
+}
+
+// TestOldPasswordsAreNotGuessed counts wrong old passwords with failed logins.
+func TestOldPasswordsAreNotGuessed(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{Fails: lockout.New(2, time.Hour)})
+	sam := b.open("sam")
+	for i, want := range []int{400, 400, 503} {
+		if a := sam.post("/ui/account/password", "old", "wrong", "new", "a new password"); a.status != want {
+			t.Errorf("attempt %d: %d, not %d: %s", i, a.status, want, textOf(a.body))
+		}
+	}
+	if a := sam.post("/ui/account/password", "old", "sam-password", "new", "a new password"); a.status != 503 || a.header.Get("Retry-After") == "" {
+		t.Errorf("guessing goes on: %d", a.status)
+	}
+}
+
+func TestHowAFlamencoWorkerJoins(t *testing.T) {
+	t.Parallel()
+	closed, opened := setup(t, Config{}), setup(t, Config{Doors: []Door{{Name: "flamenco", Address: "10.0.0.5:7777", Allow: []string{"10.0.0.0/8"}}}})
+	if p := closed.open("rick").page("/ui/workers/add"); !strings.Contains(p, "is closed") {
+		t.Errorf("a closed door: %s", textOf(p))
+	}
+	if p := opened.open("rick").page("/ui/workers/add"); !strings.Contains(p, "10.0.0.5:7777") || !strings.Contains(p, "10.0.0.0/8") {
+		t.Errorf("an open door: %s", textOf(p))
+	}
+}
+
+func TestBuildsAreChanged(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	i, err := b.blobs.Put(t.Context(), strings.NewReader("an archive"), nil)
+	b.check(err)
+	_, _, err = b.f.PublishBuild(t.Context(), principal("olga"), farm.Build{Product: "blender", Version: "4.2.1", OS: "linux", Arch: "x86_64", SHA256: i.SHA256.String()})
+	b.check(err)
+	if a := b.open("sam").post("/ui/renderers/1", "state", "retired"); a.status != 403 {
+		t.Errorf("a submitter retires a build: %d", a.status)
+	}
+	olga := b.open("olga")
+	for _, c := range []struct {
+		state, reason string
+		want          int
+		shown         string
+	}{{"aside", "<b>black</b> frames", 303, "&lt;b&gt;black&lt;/b&gt; frames"}, {"usable", "", 303, "Retire"}, {"retired", "", 303, "Use again"}, {"burnt", "", 400, ""}} {
+		if a := olga.post("/ui/renderers/1", "state", c.state, "reason", c.reason); a.status != c.want {
+			t.Errorf("%+v: %d %s", c, a.status, textOf(a.body))
+		}
+		if p := olga.page("/ui/renderers"); !strings.Contains(p, c.shown) {
+			t.Errorf("%+v: the page is %s", c, textOf(p))
+		}
 	}
 }

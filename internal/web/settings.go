@@ -91,7 +91,7 @@ func (v *visit) renderers() error {
 		r := buildRow{Build: b}
 		for _, w := range ws {
 			for _, have := range w.Machine.Renderers {
-				if have.Product == b.Product && have.Version == b.Version && w.Machine.OS == b.OS {
+				if have.Product == b.Product && have.Version == b.Version && w.Machine.OS == b.OS && (w.Machine.Arch == b.Arch || b.Arch == farm.Any) {
 					r.Workers++
 					break
 				}

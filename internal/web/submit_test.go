@@ -6,8 +6,14 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"drover.farm/internal/blob"
+	"drover.farm/internal/renderer/blender"
 )
 
 // send uploads a file as the page's script does and returns the field of the
@@ -121,5 +127,54 @@ func TestSubmitRefuses(t *testing.T) {
 	// A path of the farm's own machine is no file of the job.
 	if a := sam.post("/ui/submit", "file", steal, "p.Input", "/etc/passwd"); a.status != 400 {
 		t.Errorf("a file of the farm's machine: %d", a.status)
+	}
+}
+
+// TestSubmitScene submits a real scene: the form has what the scene says, and a
+// test frame goes ahead of the rest, which waits.
+func TestSubmitScene(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("blender")
+	if err != nil {
+		t.Fatal("this test takes Blender; scripts/deps blender installs it")
+	}
+	path := filepath.Join(t.TempDir(), "demo.blend")
+	if err := blender.MakeDemo(t.Context(), program, path); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := setup(t, Config{})
+	sam := b.open("sam")
+	// The conversation of an upload is held elsewhere.
+	id, err := b.blobs.Uploads().Create(t.Context(), blob.Upload{Owner: "sam", Size: int64(len(content))})
+	b.check(err)
+	if _, err := b.blobs.Uploads().Append(t.Context(), id, 0, bytes.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	file := id + " demo.blend"
+	a := sam.post("/ui/submit/read", "file", file)
+	for _, want := range []string{`value="1-24"`, `placeholder="320"`, `placeholder="180"`, "CYCLES", "as in the scene (PNG)"} {
+		if a.status != 200 || !strings.Contains(a.body, want) {
+			t.Errorf("the form (%d) lacks %q: %s", a.status, want, textOf(a.body))
+		}
+	}
+	if a := sam.post("/ui/submit", "file", file, "frames", "9-1x"); a.status != 400 || !strings.Contains(a.body, `value="9-1x"`) {
+		t.Errorf("a bad list of frames: %d %s", a.status, textOf(a.body))
+	}
+	if a := sam.post("/ui/submit", "file", file, "frames", "3-7", "name", "ball", "test", "1"); a.status != 303 || a.header.Get("Location") != "/ui/jobs/1001?said=submitted" {
+		t.Fatalf("submitting: %d to %q: %s", a.status, a.header.Get("Location"), textOf(a.body))
+	}
+	rest, err := b.f.Job(t.Context(), 1000)
+	b.check(err)
+	test, err := b.f.Job(t.Context(), 1001)
+	b.check(err)
+	if !rest.Paused || rest.Counts().Total != 5 || rest.Spec.Check == nil || rest.Spec.Check.Width != 320 {
+		t.Errorf("the rest: %+v", rest)
+	}
+	if test.Paused || test.Counts().Total != 1 || test.Priority <= rest.Priority || test.Spec.Parameters["Frames"] != "3" {
+		t.Errorf("the test frame: %+v", test)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -57,6 +58,15 @@ type Door struct {
 	Name    string
 	Address string   // "" for the main listener
 	Allow   []string // networks, for doors without authentication
+}
+
+// door is an open door by its name; nil while it is closed.
+func (s *site) door(name string) *Door {
+	i := slices.IndexFunc(s.Doors, func(d Door) bool { return d.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &s.Doors[i]
 }
 
 // Usage is how full the store of files is, in bytes. Limit and Free are 0 where

@@ -10,8 +10,10 @@ import (
 
 	"drover.farm/internal/cluster"
 	"drover.farm/internal/door/flamenco"
+	"drover.farm/internal/door/sheepit"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/gate"
+	"drover.farm/internal/web"
 )
 
 // doors are the doors of one farm that a writer serves, beside the native one.
@@ -65,6 +67,31 @@ func (s *Server) ownListeners() []ownListener {
 		{"swarm", set.Swarm.Address(), set.Swarm.Allow},
 		{flamenco.Name, set.Flamenco.Listen, set.Flamenco.Allow},
 	}
+}
+
+// shownDoors are the open doors as the pages for people name them.
+func (s *Server) shownDoors() []web.Door {
+	out := []web.Door{{Name: "native"}, {Name: sheepit.Name}}
+	for _, o := range s.ownListeners() {
+		if o.listen == "" {
+			continue
+		}
+		d := web.Door{Name: o.door, Address: o.listen}
+		for _, p := range o.allow {
+			d.Allow = append(d.Allow, p.String())
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// doorNames are the open doors as programs name them.
+func (s *Server) doorNames() []string {
+	var out []string
+	for _, d := range s.shownDoors() {
+		out = append(out, d.Name)
+	}
+	return out
 }
 
 // openDoors makes what a writer serves.

@@ -30,7 +30,7 @@ func (s *Server) core(f *farm.Farm) *http.ServeMux {
 func (s *Server) native(f *farm.Farm) http.Handler {
 	set := s.cfg.Settings
 	return native.New(native.Config{
-		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: library.New(f, s.blobs, s.log, s.libraryLimits()), Imports: s.importFiles, Log: s.log, Version: s.cfg.Version, Doors: []string{"native", "sheepit"},
+		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: library.New(f, s.blobs, s.log, s.libraryLimits()), Imports: s.importFiles, Log: s.log, Version: s.cfg.Version, Doors: s.doorNames(),
 		UploadLimit: int64(set.Files.UploadLimit), UploadExpiry: set.Files.UploadKept,
 		BodyTime: set.HTTP.BodyTime, Idle: set.HTTP.TransferIdle, Ping: set.HTTP.Ping, Poll: set.HTTP.LogPoll, MaxHeld: set.HTTP.MaxHeld,
 		Fails: s.fails,
@@ -42,7 +42,7 @@ func (s *Server) web(f *farm.Farm) http.Handler {
 	set := s.cfg.Settings
 	return web.New(web.Config{
 		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Log: s.log, Version: s.cfg.Version, Fails: s.fails,
-		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, MaxLive: set.Web.MaxLive, UploadLimit: int64(set.Files.UploadLimit), Undo: set.Web.Undo,
+		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, Doors: s.shownDoors(), MaxLive: set.Web.MaxLive, UploadLimit: int64(set.Files.UploadLimit), Undo: set.Web.Undo,
 	})
 }
 

@@ -65,6 +65,7 @@ func TestAFarmOfOneServer(t *testing.T) {
 	t.Parallel()
 	set := config.DefaultServe()
 	set.Listen, set.ReadyFile = "127.0.0.1:0", filepath.Join(t.TempDir(), "ready")
+	set.Swarm.Listen, set.Flamenco.Listen = "0", "127.0.0.1:0"
 	s := start(t, set)
 	c := &http.Client{Transport: &http.Transport{}}
 	defer c.CloseIdleConnections()
@@ -79,6 +80,9 @@ func TestAFarmOfOneServer(t *testing.T) {
 	}
 	if code, body := get(t, c, s.URL()+"/api/v1/jobs", token(t, s.cfg.Data)); code != 200 || !json.Valid([]byte(body)) {
 		t.Errorf("jobs: %d %s", code, body)
+	}
+	if code, body := get(t, c, s.URL()+"/api/v1/farm", token(t, s.cfg.Data)); code != 200 || !strings.Contains(body, `"doors":["native","sheepit","swarm","flamenco"]`) {
+		t.Errorf("the farm's doors: %d %s", code, body)
 	}
 	if _, err := Start(t.Context(), Config{Settings: set, Data: s.cfg.Data, Log: silent}); err == nil || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
 		t.Errorf("a second farm on the folder: %v, want it refused with the first one's process", err)

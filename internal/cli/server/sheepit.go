@@ -7,7 +7,7 @@ import (
 )
 
 // through says which jobs each door can carry, for those that cannot carry all.
-var through = map[string]func(*farm.Spec) bool{"sheepit": sheepit.Through, flamenco.Name: flamenco.Carries}
+var through = map[string]func(*farm.Spec) bool{sheepit.Name: sheepit.Through, flamenco.Name: flamenco.Carries}
 
 func (s *Server) wireSheepIt(f *farm.Farm, d *doors) {
 	set := s.cfg.Settings

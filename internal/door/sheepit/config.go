@@ -193,9 +193,9 @@ func (d *Door) enter(ctx context.Context, r *http.Request, by farm.Principal, p 
 		return 0, nil
 	}
 	m := machineOf(p, r.UserAgent())
-	reg := farm.Registration{By: by, Key: machineKey(p), Another: true, Name: m.Hostname, Door: doorName, Machine: m, Slots: 1, Lease: d.Lease, Silence: d.SessionTimeout}
+	reg := farm.Registration{By: by, Key: machineKey(p), Another: true, Name: m.Hostname, Door: Name, Machine: m, Slots: 1, Lease: d.Lease, Silence: d.SessionTimeout}
 	if old := d.sessionOf(r); old != nil && old.by.Login == by.Login && old.worker != 0 {
-		if w, err := d.Farm.Farmhand(ctx, old.worker); err == nil && w.Online && w.Door == doorName {
+		if w, err := d.Farm.Farmhand(ctx, old.worker); err == nil && w.Online && w.Door == Name {
 			reg.Key, reg.Another = w.Key, false
 		}
 		d.forget(ctx, old)

@@ -137,7 +137,7 @@ func (b *bundle) open() {
 	b.f, err = farm.Open(context.Background(), farm.Config{
 		Store: b.store, Blobs: blob.Sizes{Janitor: b.blobs}, Prover: prover{b.blobs}, Settings: b.set,
 		Clock:   func() time.Time { return time.Unix(0, b.now.Load()).UTC() },
-		Through: map[string]func(*farm.Spec) bool{doorName: Through},
+		Through: map[string]func(*farm.Spec) bool{Name: Through},
 	})
 	b.check(err)
 	cfg := b.cfg

@@ -83,7 +83,7 @@ func machineKey(p params) string {
 		h.Write([]byte(p.Get(name)))
 		h.Write([]byte{0})
 	}
-	return doorName + " " + hex.EncodeToString(h.Sum(nil)[:12])
+	return Name + " " + hex.EncodeToString(h.Sum(nil)[:12])
 }
 
 // fits reports whether a build runs on the machine.

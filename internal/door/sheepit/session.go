@@ -56,10 +56,10 @@ type given struct {
 }
 
 // label is how a session's token names its worker.
-func label(worker int64) string { return fmt.Sprintf("%s %d", doorName, worker) }
+func label(worker int64) string { return fmt.Sprintf("%s %d", Name, worker) }
 
 func workerOf(label string) (int64, bool) {
-	rest, ok := strings.CutPrefix(label, doorName+" ")
+	rest, ok := strings.CutPrefix(label, Name+" ")
 	id, err := strconv.ParseInt(rest, 10, 64)
 	return id, ok && err == nil
 }

@@ -27,8 +27,8 @@ import (
 	"drover.farm/internal/secret"
 )
 
-// doorName is the door of workers that join here.
-const doorName = "sheepit"
+// Name is the door of workers that join here.
+const Name = "sheepit"
 
 // product is the renderer that SheepIt clients run.
 const product = "blender"
