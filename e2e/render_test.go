@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"drover.farm/e2e/harness"
+	"drover.farm/internal/api"
 )
 
 // TestASceneBecomesItsFrames is the farm's reason to be: two workers render a
@@ -50,6 +51,52 @@ func TestASceneBecomesItsFrames(t *testing.T) {
 	log := f.Drover("job", "log", "1000", "0").OK(t).Out
 	if !strings.Contains(log, "Fra:3") {
 		t.Errorf("the log of frame 3 has no line of Blender's:\n%s", log)
+	}
+}
+
+// TestASubmissionOutlivesKills: one `submit --wait --out` of 24 frames that
+// Blender renders brings 24 right pictures, although worker, farm, and both at
+// once are killed on the way.
+func TestASubmissionOutlivesKills(t *testing.T) {
+	t.Parallel()
+	blend := scene(t, 320, 180, 1, 24)
+	f := harness.StartFarm(t, "--farm-lease", "5s", "--farm-worker-timeout", "5s", "--farm-worker-tries", "50", "--farm-aside-faults", "1000")
+	w := f.StartWorker()
+	out := filepath.Join(t.TempDir(), "out")
+	ended := make(chan harness.Result, 1)
+	go func() { ended <- f.Drover("submit", blend, "--wait", "--out", out, "--json") }()
+	done := func(n int64) func() bool {
+		return func() bool {
+			var jobs []api.Job
+			f.Drover("job", "ls", "--json").OK(t).JSON(t, &jobs)
+			return len(jobs) == 1 && jobs[0].Tasks.Done >= n
+		}
+	}
+	harness.Until(t, "frames are done", harness.Patience, done(3))
+	w.Kill()
+	w.Start()
+	harness.Until(t, "more are done", harness.Patience, done(8))
+	f.Kill()
+	f.Start()
+	harness.Until(t, "still more are done", harness.Patience, done(13))
+	w.Kill()
+	f.Kill()
+	f.Start()
+	w.Start()
+	(<-ended).OK(t)
+	got := files(t, out)
+	if len(got) != 24 {
+		t.Fatalf("%d files for 24 frames: %v", len(got), names(got))
+	}
+	for name := range got {
+		if b := picture(t, filepath.Join(out, name)).Bounds(); b.Dx() != 320 || b.Dy() != 180 {
+			t.Errorf("%s is %v", name, b)
+		}
+	}
+	for _, k := range f.Tasks(1000) {
+		if k.State != "done" || len(k.Output) != 1 || k.Output[0].Thumb == "" {
+			t.Errorf("frame %v is %s with %+v", k.Parameters, k.State, k.Output)
+		}
 	}
 }
 
