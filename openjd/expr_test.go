@@ -120,13 +120,13 @@ func TestExprInASession(t *testing.T) {
 	job := exprJob(t, map[string]string{"Fast": "YES", "Nums": "[2, 1]", "Dir": "/src/out"})
 	rules := []PathRule{{SourceFormat: PathPosix, Source: "/src", Destination: "/dst"}, {SourceFormat: PathURI, Source: "s3://b", Destination: "/s3"}}
 	s := job.Symbols(rules)
-	s[SymbolWorkingDirectory] = "/work"
+	s[SymbolWorkingDirectory] = "/files"
 	if s["Param.Scenes"] != `["/t/x/a.blend","/s3/k"]` || s["RawParam.Scenes"] != `["/t/x/a.blend","s3://b/k"]` {
 		t.Errorf("scenes %s, raw %s", s["Param.Scenes"], s["RawParam.Scenes"])
 	}
 	env := job.Environments[0]
 	e := clone(s)
-	e["Env.File.F"] = "/work/files/f.txt"
+	e["Env.File.F"] = "/files/files/f.txt"
 	if err := env.Bind(e); err != nil {
 		t.Fatal(err)
 	}
@@ -137,10 +137,10 @@ func TestExprInASession(t *testing.T) {
 			t.Errorf("%s: %v %s", f, err, d)
 		}
 	}
-	check(env.Script.OnEnter.Command, e, "/work/w")
+	check(env.Script.OnEnter.Command, e, "/files/w")
 	check(env.Script.OnEnter.Args[0], e, "4", "2")
 	check(env.Script.OnEnter.Args[1], e, "f.txt")
-	check(env.Script.EmbeddedFiles[0].Data, e, "[4, 2] '/work/w'")
+	check(env.Script.EmbeddedFiles[0].Data, e, "[4, 2] '/files/w'")
 	check(env.Variables[0].Value, e, "2")
 	check(env.Variables[1].Value, e, "PILOT 2")
 
@@ -153,7 +153,7 @@ func TestExprInASession(t *testing.T) {
 
 	r := clone(s)
 	must(step.Space.At(0)).AddTo(r, rules)
-	r["Task.File.S"] = "/work/files/s"
+	r["Task.File.S"] = "/files/files/s"
 	if err := step.Bind(r); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestExprInASession(t *testing.T) {
 	check(run.Args[3], r, "n=|2.50|5.0")
 	check(run.Args[4], r, "'a b' x")
 	check(run.Args[5], r, "}}")
-	check(step.Script.EmbeddedFiles[0].Data, r, "[[1, 2], []] [true, false, true] a /dst/x /work/files")
+	check(step.Script.EmbeddedFiles[0].Data, r, "[[1, 2], []] [true, false, true] a /dst/x /files/files")
 	if run.Timeout.Seconds() != 30 {
 		t.Errorf("timeout %v", run.Timeout)
 	}
@@ -174,7 +174,7 @@ func TestExprInASession(t *testing.T) {
 
 	c := clone(s)
 	must(job.Steps[1].Space.At(0)).AddTo(c, nil)
-	c["Task.File.Script"] = "/work/files/script.sh"
+	c["Task.File.Script"] = "/files/files/script.sh"
 	if err := job.Steps[1].Bind(c); err != nil {
 		t.Fatal(err)
 	}

@@ -95,15 +95,15 @@ func instantiate(t *testing.T, text string, values map[string]string, o Options)
 
 func TestInstantiate(t *testing.T) {
 	t.Parallel()
-	job := instantiate(t, sampleTemplate, sampleValues, Options{TemplateDir: "/templates", WorkingDir: "/work"})
+	job := instantiate(t, sampleTemplate, sampleValues, Options{TemplateDir: "/templates", WorkingDir: "/files"})
 	f := func(s string) FormatString { return format(t, s) }
 	want := &Job{
-		Name:        "Pilot: /work/b.blend",
+		Name:        "Pilot: /files/b.blend",
 		Description: "Renders a scene\nand makes a film of it.\n",
 		Extensions:  []string{"TASK_CHUNKING", "REDACTED_ENV_VARS", "FEATURE_BUNDLE_1"},
 		Parameters: []JobParameter{
 			{Name: "Show", Type: TypeString, Value: "Pilot"},
-			{Name: "Scene", Type: TypePath, Value: "/work/b.blend", ObjectType: "FILE", DataFlow: "IN"},
+			{Name: "Scene", Type: TypePath, Value: "/files/b.blend", ObjectType: "FILE", DataFlow: "IN"},
 			{Name: "Frames", Type: TypeString, Value: "1-10"},
 			{Name: "Cores", Type: TypeInt, Value: "7"},
 			{Name: "Scale", Type: TypeFloat, Value: "1.50"},
@@ -169,15 +169,15 @@ func TestInstantiate(t *testing.T) {
 
 func TestSymbols(t *testing.T) {
 	t.Parallel()
-	job := instantiate(t, sampleTemplate, sampleValues, Options{TemplateDir: "/templates", WorkingDir: "/work"})
-	rules := []PathRule{{PathPosix, "/work", "/mnt"}}
+	job := instantiate(t, sampleTemplate, sampleValues, Options{TemplateDir: "/templates", WorkingDir: "/files"})
+	rules := []PathRule{{PathPosix, "/files", "/mnt"}}
 	s := job.Symbols(rules)
-	TaskParameters{{"P", TypePath, "/work/x"}, {"S", TypeString, "/work/x"}}.AddTo(s, rules)
+	TaskParameters{{"P", TypePath, "/files/x"}, {"S", TypeString, "/files/x"}}.AddTo(s, rules)
 	want := Symbols{
-		"Param.Show": "Pilot", "RawParam.Show": "Pilot", "Param.Scene": "/mnt/b.blend", "RawParam.Scene": "/work/b.blend",
+		"Param.Show": "Pilot", "RawParam.Show": "Pilot", "Param.Scene": "/mnt/b.blend", "RawParam.Scene": "/files/b.blend",
 		"Param.Frames": "1-10", "RawParam.Frames": "1-10", "Param.Cores": "7", "RawParam.Cores": "7", "Param.Scale": "1.50",
 		"RawParam.Scale": "1.50", "Param.Limit": "90", "RawParam.Limit": "90",
-		"Task.Param.P": "/mnt/x", "Task.RawParam.P": "/work/x", "Task.Param.S": "/work/x", "Task.RawParam.S": "/work/x",
+		"Task.Param.P": "/mnt/x", "Task.RawParam.P": "/files/x", "Task.Param.S": "/files/x", "Task.RawParam.S": "/files/x",
 	}
 	if diff := cmp.Diff(want, s); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -61,14 +61,14 @@ func TestPlanOfScene(t *testing.T) {
 		plainScene(f, nil)
 		image(f, "wood", "//tex/wood.png", 1)
 		image(f, "gone", "//tex/gone.png", 1)
-		image(f, "seq", "//../shared/s_01.exr", 2)
-		f.block("LI", 3, f.set(f.set(f.rec("Library"), "id.name", "LIset"), "name", "//../shared/set.blend"))
-	}, "show/shots/tex/wood.png", "show/shared/s_01.exr", "show/shared/s_02.exr", "show/shared/lib.png")
+		image(f, "seq", "//../common/s_01.exr", 2)
+		f.block("LI", 3, f.set(f.set(f.rec("Library"), "id.name", "LIset"), "name", "//../common/set.blend"))
+	}, "show/shots/tex/wood.png", "show/common/s_01.exr", "show/common/s_02.exr", "show/common/lib.png")
 	dir := filepath.Dir(filepath.Dir(filepath.Dir(path)))
 	lib := newTestFile(testHeaders["old little 8"])
 	image(lib, "in lib", "//lib.png", 1)
 	image(lib, "lost", "//lost.png", 1)
-	writeFile(t, filepath.Join(dir, "show/shared/set.blend"), lib.finish())
+	writeFile(t, filepath.Join(dir, "show/common/set.blend"), lib.finish())
 
 	p, err := NewPlan(t.Context(), path, PlanOptions{})
 	if err != nil {
@@ -91,8 +91,8 @@ func TestPlanOfScene(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{
-		"scene /show/shots/first.blend", "image /show/shots/tex/wood.png", "image /show/shared/s_01.exr", "image /show/shared/s_02.exr",
-		"library /show/shared/set.blend", "image /show/shared/lib.png",
+		"scene /show/shots/first.blend", "image /show/shots/tex/wood.png", "image /show/common/s_01.exr", "image /show/common/s_02.exr",
+		"library /show/common/set.blend", "image /show/common/lib.png",
 	}, inputs); diff != "" {
 		t.Error(diff)
 	}
