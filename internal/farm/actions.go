@@ -227,17 +227,3 @@ func (f *Farm) Status(ctx context.Context) (*FarmStatus, error) {
 	})
 	return out, err
 }
-
-// check returns what the outputs of a job's tasks must be; nil: anything.
-func (f *Farm) check(ctx context.Context, id int64) (*Check, error) {
-	var c *Check
-	err := f.do(ctx, func(st *state) error {
-		j, err := st.job(id)
-		if err != nil {
-			return err
-		}
-		c = j.Spec.Check
-		return nil
-	})
-	return c, err
-}

@@ -31,7 +31,7 @@ func (st *state) changedWorker(w *worker) {
 // nobody up.
 const maxTallies = 100
 
-// tally writes what workers' successes have changed: their counts and power.
+// tally writes what workers' successes have changed: their counts, points and power.
 // A row a worker and frame would be a third of what a busy farm writes; so these
 // go with a later batch, and a crash may cost a worker some of its count.
 func (st *state) tally(most int) {

@@ -103,7 +103,7 @@ func (st *state) pay(s *step, a *Attempt) {
 	earner.Earned += points
 	earner.Frames++
 	w.Earned += points
-	st.changedWorker(w)
+	st.tallied[w] = struct{}{}
 	owner.Spent += points
 	st.book(earner, points)
 	st.book(owner, -points)

@@ -45,6 +45,7 @@ type Farm struct {
 	values   atomic.Pointer[map[string]string] // durable switches, for Value
 	latest   atomic.Int64                      // id of the last durable event
 	bus      bus
+	checks   checks
 	meter    meter
 }
 

@@ -32,7 +32,9 @@ func newOrigin(public string, proxies []netip.Prefix) (*origin, error) {
 
 func (o *origin) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = r.Clone(r.Context())
+		u := *r.URL
+		r = r.WithContext(r.Context()) // a copy whose headers are the request's own: nothing here changes them
+		r.URL = &u
 		scheme := "http"
 		if r.TLS != nil {
 			scheme = "https"

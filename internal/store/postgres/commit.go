@@ -125,9 +125,13 @@ func (t *tx) tasks(tasks []*farm.Task) {
 }
 
 func (t *tx) others(b *farm.Batch) {
+	last := int64(0)
 	for _, w := range b.Workers {
 		t.Queue("INSERT INTO workers (id, body) VALUES ($1,$2) ON CONFLICT (id) DO UPDATE SET body = excluded.body", w.ID, t.col(store.Worker(w)))
-		t.Queue("UPDATE meta SET value = greatest(value, $1) WHERE name = 'worker'", w.ID)
+		last = max(last, w.ID)
+	}
+	if last > 0 {
+		t.Queue("UPDATE meta SET value = greatest(value, $1) WHERE name = 'worker'", last)
 	}
 	for _, id := range b.DropWorkers {
 		t.Queue("DELETE FROM workers WHERE id = $1", id)

@@ -186,9 +186,13 @@ func (t *tx) tasks(tasks []*farm.Task) {
 }
 
 func (t *tx) others(b *farm.Batch) {
+	last := int64(0)
 	for _, w := range b.Workers {
 		t.exec(sqlWorker, w.ID, t.col(store.Worker(w)))
-		t.exec(sqlMaxID, w.ID, "worker")
+		last = max(last, w.ID)
+	}
+	if last > 0 {
+		t.exec(sqlMaxID, last, "worker")
 	}
 	for _, id := range b.DropWorkers {
 		t.exec("DELETE FROM workers WHERE id = ?", id)
