@@ -158,7 +158,10 @@ func (f *Farm) Bootstrap(ctx context.Context, u User, t Token) (bool, error) {
 		st.putToken(&t)
 		return nil
 	})
-	return made, err
+	if err != nil {
+		return false, err // the dispatcher may be at it still
+	}
+	return made, nil
 }
 
 func (st *state) putToken(t *Token) {
@@ -284,7 +287,10 @@ func (f *Farm) RevokeTokens(ctx context.Context, by Principal, login, kind strin
 		}
 		return nil
 	})
-	return n, err
+	if err != nil {
+		return 0, err // the dispatcher may be at it still
+	}
+	return n, nil
 }
 
 func (st *state) dropToken(h [32]byte) {

@@ -38,7 +38,10 @@ func (f *Farm) change(ctx context.Context, c JobChange, fn func(st *state, j *jo
 		out = j.copy()
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return out, nil
 }
 
 // Cancel ends a job: nothing of it is handed out any more, and running tasks
@@ -219,11 +222,14 @@ func (f *Farm) Status(ctx context.Context) (*FarmStatus, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
 	slices.SortFunc(out.Limits, func(a, b Limit) int {
 		if a.Name < b.Name {
 			return -1
 		}
 		return 1
 	})
-	return out, err
+	return out, nil
 }

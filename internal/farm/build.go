@@ -194,7 +194,10 @@ func (f *Farm) SetBuildState(ctx context.Context, by Principal, id int64, s Buil
 		out = *st.setBuild(b, s, clip(reason, 1000))
 		return nil
 	})
-	return &out, err
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return &out, nil
 }
 
 // RetireBuild keeps a build for the jobs that began with its version and gives
@@ -256,10 +259,13 @@ func (f *Farm) BuildList(ctx context.Context, product string) ([]Build, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
 	slices.SortFunc(out, func(a, b Build) int {
 		return cmp.Or(strings.Compare(a.Product, b.Product), compareVersions(b.Version, a.Version), strings.Compare(a.OS, b.OS), strings.Compare(a.Arch, b.Arch), cmp.Compare(a.ID, b.ID))
 	})
-	return out, err
+	return out, nil
 }
 
 // Build returns one build.
@@ -338,8 +344,11 @@ func (f *Farm) PackList(ctx context.Context, prefix string) ([]PackUse, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
 	slices.SortFunc(out, func(a, b PackUse) int { return strings.Compare(a.Key, b.Key) })
-	return out, err
+	return out, nil
 }
 
 // PackUse is a pack and whether anything that goes on needs it.

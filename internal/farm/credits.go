@@ -214,5 +214,8 @@ func (f *Farm) Balance(ctx context.Context, login string) (Points, error) {
 		p = st.balance[login]
 		return nil
 	})
-	return p, err
+	if err != nil {
+		return 0, err // the dispatcher may be at it still
+	}
+	return p, nil
 }

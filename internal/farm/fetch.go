@@ -184,7 +184,10 @@ func (f *Farm) BuildFor(ctx context.Context, workerID, jobID int64) (*Build, err
 		out = &c
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return out, nil
 }
 
 // TryBuild lets only the first n workers that fit have a build until each of
@@ -214,7 +217,10 @@ func (f *Farm) TryBuild(ctx context.Context, by Principal, id int64, n int) (*Bu
 		out = *st.builds[id]
 		return nil
 	})
-	return &out, err
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return &out, nil
 }
 
 // admitToTrial gives a build on trial to the worker if it is one of the first.

@@ -33,5 +33,8 @@ func (f *Farm) Join(ctx context.Context, once string, hash [32]byte, label strin
 		st.audit(out, "a machine joined with a one-time token (%s)", clip(label, 100))
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return Principal{}, err // the dispatcher may be at it still
+	}
+	return out, nil
 }

@@ -76,7 +76,10 @@ func (f *Farm) Submit(ctx context.Context, s Submission) (*Job, error) {
 		out = live.copy()
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return out, nil
 }
 
 // prepare checks a submission and makes the job's rows, all but the numbers.

@@ -107,7 +107,10 @@ func (f *Farm) Pending(ctx context.Context, job int64) (*Pending, error) {
 		}
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return out, nil
 }
 
 func (st *state) settled(p *Pending) {

@@ -270,7 +270,10 @@ func (f *Farm) Estimate(ctx context.Context, id int64) (*ETA, error) {
 		}
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return out, nil
 }
 
 // num is a number of things.

@@ -70,7 +70,10 @@ func (f *Farm) Register(ctx context.Context, r Registration) (*Worker, error) {
 		out = st.show(w)
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return out, nil
 }
 
 // maxTwins is how many workers of one key may be there at once.
@@ -258,8 +261,11 @@ func (f *Farm) Leases(ctx context.Context, jobID int64) ([]LeaseInfo, error) {
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
 	slices.SortFunc(out, func(a, b LeaseInfo) int { return int(a.ID - b.ID) })
-	return out, err
+	return out, nil
 }
 
 // WorkerChange is what an operator does to a worker. Nil fields stay.
@@ -313,7 +319,10 @@ func (f *Farm) ChangeWorker(ctx context.Context, by Principal, id int64, c Worke
 		out = st.show(w)
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return out, nil
 }
 
 // RemoveWorker forgets a worker: its leases go back, its session is over, and
