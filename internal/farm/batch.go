@@ -169,10 +169,14 @@ func (j *job) busy() bool {
 
 // abandon answers whoever waits for this state to change, when it is given up.
 func (st *state) abandon(err *Error) {
-	for _, c := range slices.Concat(st.waiting, st.fresh, st.granted) {
+	for c := range st.room.waiting {
+		st.room.leave(c)
 		c.answer(nil, err)
 	}
-	st.waiting, st.fresh, st.granted = nil, nil, nil
+	for _, c := range slices.Concat(st.fresh, st.granted) {
+		c.answer(nil, err)
+	}
+	st.fresh, st.granted = nil, nil
 	for _, w := range st.workers {
 		if w.beat != nil {
 			w.beat.answer(nil, err)

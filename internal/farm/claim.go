@@ -85,6 +85,7 @@ type claim struct {
 	done   chan struct{}
 	closed bool
 	built  *openjd.Job
+	stand
 }
 
 func (c *claim) answer(l *Lease, err error) {
@@ -170,13 +171,8 @@ func (f *Farm) withdraw(c *claim) {
 
 // forget ends the wait of a claim.
 func (st *state) forget(c *claim) {
-	same := func(o *claim) bool { return o == c }
-	if n := len(st.waiting); n > 0 {
-		if st.waiting = slices.DeleteFunc(st.waiting, same); len(st.waiting) < n {
-			c.worker.waits--
-		}
-	}
-	st.fresh = slices.DeleteFunc(st.fresh, same)
+	st.room.leave(c)
+	st.fresh = slices.DeleteFunc(st.fresh, func(o *claim) bool { return o == c })
 	c.answer(c.lease, nil)
 }
 
@@ -196,52 +192,6 @@ func (st *state) claimant(by Principal, id int64) (*worker, error) {
 	return w, nil
 }
 
-// match hands out tasks: to the claims that have just come, and to those that
-// wait when something changed that may serve them.
-func (st *state) match() {
-	st.matchPending()
-	if st.overdue {
-		st.overdue = false
-		st.doubleWaiting()
-	}
-}
-
-func (st *state) matchPending() {
-	pending := st.fresh
-	st.fresh = nil
-	if v := st.queue.Version(); v != st.seenVersion && len(st.waiting) > 0 {
-		for _, c := range st.waiting {
-			c.worker.waits--
-		}
-		pending = append(st.waiting, pending...)
-		st.waiting = nil
-	}
-	if len(pending) == 0 {
-		return
-	}
-	// Who has a job's session open, or else holds its files, goes first, so that
-	// its tasks are not given to somebody who would have to load the scene.
-	if st.queue.Len() > 0 && len(pending) > 1 {
-		slices.SortStableFunc(pending, func(a, b *claim) int { return st.distance(a) - st.distance(b) })
-	}
-	for _, c := range pending {
-		st.serve(c)
-	}
-	st.seenVersion = st.queue.Version()
-}
-
-// distance is how far a claim's worker is from being able to render something
-// that waits.
-func (st *state) distance(c *claim) int {
-	switch {
-	case c.req.Warm != 0 && st.jobs[c.req.Warm] != nil:
-		return 0
-	case slices.ContainsFunc(c.worker.scenes, st.queue.Wanted):
-		return 1
-	}
-	return 2
-}
-
 // maxScenes is of how many jobs a worker is taken to have the files still.
 const maxScenes = 8
 
@@ -255,16 +205,6 @@ func (w *worker) keep(scene uint64) {
 	w.scenes = w.scenes[:min(len(w.scenes), maxScenes)]
 }
 
-// pass notes whether others rank before what the worker was given.
-func (w *worker) pass(preferred bool, now time.Time) {
-	switch {
-	case !preferred:
-		w.passing = time.Time{}
-	case w.passing.IsZero():
-		w.passing = now
-	}
-}
-
 // sceneOf names a set of files.
 func sceneOf(files []File) uint64 {
 	var sum uint64
@@ -272,39 +212,6 @@ func sceneOf(files []File) uint64 {
 		sum ^= maphash.String(classSeed, files[i].SHA256)
 	}
 	return sum
-}
-
-// serve answers a claim or lets it wait.
-func (st *state) serve(c *claim) {
-	w := c.worker
-	if st.workers[w.ID] != w { // removed in this very batch
-		c.answer(nil, Errorf(Gone, "worker %d was removed by an operator", w.ID))
-		return
-	}
-	if c.req.Key != "" {
-		for _, l := range w.leases {
-			if l.key == c.req.Key && !l.stopping {
-				st.grant(c, l)
-				return
-			}
-		}
-	}
-	st.sending(w, c.req.Uploading)
-	l := st.lend(w, c.req)
-	if l == nil {
-		l = st.double(w, c.req)
-	}
-	if l != nil {
-		st.grant(c, l)
-		st.also(c, l.step, w)
-		return
-	}
-	if c.req.Wait <= 0 {
-		c.answer(nil, nil)
-		return
-	}
-	st.waiting = append(st.waiting, c)
-	w.waits++
 }
 
 // maxAlso bounds what one claim can take.
@@ -338,43 +245,8 @@ func (st *state) sending(w *worker, ids []int64) {
 			l.sent = true
 			w.sent++
 			w.use(l.step.Needs, -1, st.queue.Limits())
+			st.stirred(w)
 		}
-	}
-}
-
-// lend makes a lease for the worker if there is a task for it.
-func (st *state) lend(w *worker, req ClaimRequest) *lease {
-	if st.values[ValueMaintenance] == "on" {
-		return nil
-	}
-	w.info.Closed = w.closed(st.now)
-	w.info.Class = 0
-	if len(w.leases) == 0 {
-		w.info.Class = w.class
-	}
-	w.info.Warm, w.info.Scenes = req.Warm, w.scenes
-	if !w.passing.IsZero() && st.now.Sub(w.passing) > st.f.settings.Stick {
-		w.info.Warm, w.info.Scenes = 0, nil
-	}
-	st.bounds, st.only, w.info.MaxBytes = req.Within, req.Only, req.Within.Bytes
-	defer func() { st.bounds, st.only, w.info.MaxBytes = Bounds{}, nil, 0 }()
-	for {
-		m, preferred := st.queue.Match(&w.info)
-		if m == nil && w.info.MaxBytes > 0 {
-			w.info.MaxBytes = 0
-			continue
-		}
-		if m == nil {
-			return nil
-		}
-		s := st.jobs[m.Job].steps[m.Index]
-		if l := st.take(s, w, req); l != nil {
-			w.pass(preferred, st.now)
-			return l
-		}
-		// What the step had left could not be read; it is looked at again when
-		// something changes.
-		st.queue.Remove(m.Job, m.Index)
 	}
 }
 
@@ -443,6 +315,7 @@ func (st *state) begin(s *step, w *worker) {
 
 // grant answers a claim with a lease.
 func (st *state) grant(c *claim, l *lease) {
+	st.room.leave(c)
 	c.built = l.step.job.built
 	c.lease = st.lent(l)
 	st.granted = append(st.granted, c)

@@ -106,16 +106,18 @@ func (f *Farm) Value(name string) string {
 func (f *Farm) LastEvent() int64 { return f.latest.Load() }
 
 // meter counts what the dispatcher did.
-type meter struct{ batches, ops, claims, completions, sheds atomic.Int64 }
+type meter struct{ batches, ops, claims, completions, sheds, looks atomic.Int64 }
 
 // Metrics are counters since the start, and how full the dispatcher's queue is.
+// Looks is how often work was looked for: with few of them for each claim, hand-out
+// costs the same however many workers wait.
 type Metrics struct {
-	Batches, Operations, Claims, Completions, Shed int64
-	Queued                                         int
+	Batches, Operations, Claims, Completions, Shed, Looks int64
+	Queued                                                int
 }
 
 // Metrics returns the counters.
 func (f *Farm) Metrics() Metrics {
 	m := &f.meter
-	return Metrics{m.batches.Load(), m.ops.Load(), m.claims.Load(), m.completions.Load(), m.sheds.Load(), len(f.ops)}
+	return Metrics{m.batches.Load(), m.ops.Load(), m.claims.Load(), m.completions.Load(), m.sheds.Load(), m.looks.Load(), len(f.ops)}
 }

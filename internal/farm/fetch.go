@@ -50,6 +50,7 @@ func (st *state) equip(w *worker) {
 	}
 	slices.SortFunc(w.offers, func(a, b offer) int { return strings.Compare(a.product+"\x00"+a.version, b.product+"\x00"+b.version) })
 	w.describe()
+	st.stirred(w)
 }
 
 // equipAll does so for all workers, after the library has changed.

@@ -328,6 +328,7 @@ func (st *state) judge(w *worker, s *step, e ending) {
 // setAside takes a worker out of use until an operator enables it.
 func (st *state) setAside(w *worker, reason string) {
 	w.Aside, w.Reason = true, reason
+	st.stirred(w)
 	st.queue.Touch() // what waited for this worker may go to others
 	st.emit(Event{Type: "worker.state", Worker: w.ID, State: string(WorkerAside), Text: reason})
 	st.f.log.Warn("worker set aside", "worker", w.ID, "name", w.Name, "reason", reason)

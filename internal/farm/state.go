@@ -35,13 +35,14 @@ type state struct {
 	grants  map[string]*Entry // entries of no job, by account
 	balance map[string]Points
 
-	waiting     []*claim // in order of arrival
-	fresh       []*claim // arrived in this batch
-	granted     []*claim // have a lease that is not durable yet
-	bounds      Bounds   // of the claim that is being matched
-	only        func(*Job) bool
-	overdue     bool   // slow tasks are to be looked for
-	seenVersion uint64 // of the queue, when the waiting claims were last matched
+	room    room
+	fresh   []*claim  // arrived in this batch
+	moved   []*worker // have claims that wait and may belong in other lines now
+	granted []*claim  // have a lease that is not durable yet
+	bounds  Bounds    // of the claim that is being matched
+	only    func(*Job) bool
+	overdue bool     // slow tasks are to be looked for
+	slow    []*lease // those that the last scan found
 
 	lastJob, lastWorker, lastLease, lastEvent, lastBuild int64
 
@@ -98,14 +99,14 @@ type step struct {
 type worker struct {
 	*Worker
 	info    sched.Worker
-	class   uint64
 	leases  map[int64]*lease
 	seen    time.Time
 	scenes  []uint64  // of the jobs it rendered, the last first: their files are in its cache
 	passing time.Time // since when it has been given tasks before others' for what it holds
 	stop    []int64   // leases to stop that it was not told of yet
 	beat    *beat     // its heartbeat that waits for news
-	waits   int       // claims of it that wait
+	claims  []*claim  // of it that wait
+	shut    string    // why it took nothing at the last scan, of those with hours
 	offers  []offer   // of the library
 	sent    int       // leases whose outputs are on their way
 }
@@ -143,7 +144,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		// have no number that this one gives.
 		lastLease: epoch << 32,
 		builds:    make(map[int64]*Build), packs: make(map[string]*Pack), grants: make(map[string]*Entry),
-		balance: maps.Clone(snap.Balances), lastBuild: snap.MaxBuild,
+		balance: maps.Clone(snap.Balances), lastBuild: snap.MaxBuild, room: newRoom(),
 	}
 	if st.values == nil {
 		st.values = make(map[string]string)
@@ -264,6 +265,7 @@ func (st *state) hold(l *lease) {
 	l.worker.leases[l.id] = l
 	l.step.running[l.task.Index] = append(l.step.running[l.task.Index], l)
 	l.worker.use(l.step.Needs, 1, st.queue.Limits())
+	st.stirred(l.worker)
 	st.queue.Start(l.step.job.Owner, l.step.Needs)
 }
 
@@ -282,9 +284,7 @@ func (st *state) release(l *lease) {
 	} else {
 		l.worker.use(l.step.Needs, -1, st.queue.Limits())
 	}
-	if l.worker.waits > 0 {
-		st.queue.Touch() // its own claims may be served now
-	}
+	st.stirred(l.worker) // its own claims may be served now
 	l.worker.stop = slices.DeleteFunc(l.worker.stop, func(id int64) bool { return id == l.id })
 	st.queue.Stop(l.step.job.Owner, l.step.Needs)
 }
@@ -336,7 +336,6 @@ func (w *worker) describe() {
 		ID: w.ID, Door: w.Door, Tags: w.Tags, Owners: w.Rules.Owners, Jobs: w.Rules.Jobs, AllSlots: w.Slots,
 		Slots: w.Slots - (len(w.leases) - w.sent), Amounts: amounts, Used: used, Attributes: attrs, Warm: w.info.Warm,
 	}
-	w.class = maphash.String(classSeed, fmt.Sprint(w.Door, w.Tags, w.Rules, w.Slots, amounts, attrs))
 }
 
 // use books one task with these needs on the worker, or books it out.
@@ -406,7 +405,7 @@ func (st *state) othersFit(s *step, ok func(worker int64) bool) bool {
 		if len(w.Rules.Owners) > 0 && !slices.Contains(w.Rules.Owners, s.job.Owner) || len(w.Rules.Jobs) > 0 && !slices.Contains(w.Rules.Jobs, s.Job) {
 			continue
 		}
-		if len(s.Needs.Fits(&w.info, st.queue.Limits())) == 0 {
+		if s.Needs.Fit(&w.info, st.queue.Limits()) {
 			return true
 		}
 	}

@@ -35,55 +35,117 @@ func (st *state) straggles(l *lease) bool {
 	return st.now.Sub(l.started) > usual
 }
 
-// double gives an idle worker a second attempt of the task that has run longest
-// beyond what is usual, nil when there is none for it.
-func (st *state) double(w *worker, req ClaimRequest) *lease {
-	if len(st.tails) == 0 || st.f.settings.Straggler < 0 || st.values[ValueMaintenance] == "on" || w.closed(st.now) != "" || w.info.Slots < 1 {
-		return nil
+// findSlow looks for the tasks that are worth a second attempt, those that have
+// run longest first.
+func (st *state) findSlow() {
+	st.slow = st.slow[:0]
+	if st.f.settings.Straggler < 0 {
+		return
 	}
-	var worst *lease
 	for s := range st.tails {
 		if s.Done < straggleAfter {
 			continue // none of its tasks is known to be slow; don't walk them
 		}
-		row := &sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Needs: s.Needs}
-		if len(st.queue.Explain(row, &w.info)) > 0 || req.Only != nil && !req.Only(s.job.Job) {
-			continue
-		}
 		for _, ls := range s.running {
-			l := ls[0]
-			if len(ls) > 1 || l.stopping || l.worker == w || !st.straggles(l) || slices.Contains(l.task.tried(), w.ID) {
-				continue
-			}
-			// A slow machine would not be done sooner than the one that has it.
-			if s.expected(w) > st.now.Sub(l.started).Seconds() {
-				continue
-			}
-			if worst == nil || cmp.Or(l.started.Compare(worst.started), cmp.Compare(l.id, worst.id)) < 0 {
-				worst = l
+			if len(ls) == 1 && !ls[0].stopping && st.straggles(ls[0]) {
+				st.slow = append(st.slow, ls[0])
 			}
 		}
 	}
-	if worst == nil {
-		return nil
-	}
-	st.f.log.Info("second attempt of a slow task", "job", worst.task.Job, "step", worst.step.Name, "index", worst.task.Index,
-		"slow", worst.worker.Name, "second", w.Name)
-	return st.start(worst.step, worst.task, w, req)
+	slices.SortFunc(st.slow, func(a, b *lease) int { return cmp.Or(a.started.Compare(b.started), cmp.Compare(a.id, b.id)) })
 }
 
-// doubleWaiting looks for work of this kind for the claims that wait; time alone
-// makes a task a straggler.
-func (st *state) doubleWaiting() {
-	if len(st.tails) == 0 || len(st.waiting) == 0 {
+// stillSlow reports whether a lease that the last scan found is still the only
+// one of a task that nothing else of its step waits beside.
+func (st *state) stillSlow(l *lease) bool {
+	_, tail := st.tails[l.step]
+	return tail && st.leases[l.id] == l && !l.stopping && len(l.step.running[l.task.Index]) == 1
+}
+
+// maxSlow bounds how many slow tasks one claim is held against.
+const maxSlow = 100
+
+// double gives a claim for which there is nothing else a second attempt of a
+// slow task; false when there is none for it.
+func (st *state) double(c *claim) bool {
+	if len(st.slow) == 0 || st.values[ValueMaintenance] == "on" {
+		return false
+	}
+	st.slow = slices.DeleteFunc(st.slow, func(l *lease) bool { return !st.stillSlow(l) })
+	for _, l := range st.slow[:min(len(st.slow), maxSlow)] {
+		if st.second(c, l) && st.faster(c.worker, l) {
+			st.startSecond(c, l)
+			return true
+		}
+	}
+	return false
+}
+
+// second reports whether the claim could have a second attempt.
+func (st *state) second(c *claim, l *lease) bool {
+	w, s := c.worker, l.step
+	w.info.Closed = w.closed(st.now)
+	row := &sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Needs: s.Needs}
+	return l.worker != w && !slices.Contains(l.task.tried(), w.ID) && st.queue.CanStart(row, &w.info) && (c.req.Only == nil || c.req.Only(s.job.Job))
+}
+
+// faster reports whether the worker would be done sooner than the one that has
+// the lease: that one is taken to need as long again.
+func (st *state) faster(w *worker, l *lease) bool {
+	return l.step.expected(w) <= st.now.Sub(l.started).Seconds()
+}
+
+func (st *state) startSecond(c *claim, l *lease) {
+	st.f.log.Info("second attempt of a slow task", "job", l.task.Job, "step", l.step.Name, "index", l.task.Index,
+		"slow", l.worker.Name, "second", c.worker.Name)
+	st.grant(c, st.start(l.step, l.task, c.worker, c.req))
+}
+
+// secondTries gives the slow tasks to the fastest of the workers that wait.
+func (st *state) secondTries() {
+	st.findSlow()
+	if len(st.slow) == 0 || st.room.all.Len() == 0 || st.values[ValueMaintenance] == "on" {
 		return
 	}
-	st.waiting = slices.DeleteFunc(st.waiting, func(c *claim) bool {
-		l := st.double(c.worker, c.req)
-		if l != nil {
-			c.worker.waits--
-			st.grant(c, l)
+	lines := make(map[uint64][]*claim)
+	for c := range st.room.waiting {
+		if c.class != 0 {
+			lines[c.class] = append(lines[c.class], c)
 		}
-		return l != nil
-	})
+	}
+	for class := range lines {
+		slices.SortStableFunc(lines[class], func(a, b *claim) int { return cmp.Compare(b.worker.power(), a.worker.power()) })
+	}
+	classes := slices.Clone(st.room.classes[thing{}])
+	for _, l := range st.slow {
+		if st.stillSlow(l) {
+			st.secondTry(l, classes, lines)
+		}
+	}
+}
+
+// secondTry gives a second attempt to the fastest claim in the lines that can
+// have it.
+func (st *state) secondTry(l *lease, classes []uint64, lines map[uint64][]*claim) {
+	var best *claim
+	for _, class := range classes {
+		for _, c := range lines[class] {
+			if c.lease != nil || c.class != class {
+				continue // served meanwhile, or its worker was
+			}
+			if best != nil && c.worker.power() <= best.worker.power() || !st.faster(c.worker, l) {
+				break
+			}
+			if st.second(c, l) {
+				best = c
+				break
+			}
+			if !l.step.Needs.Fit(&c.worker.info, st.queue.Limits()) {
+				break // nor does it fit the others of its class
+			}
+		}
+	}
+	if best != nil {
+		st.startSecond(best, l)
+	}
 }

@@ -125,6 +125,7 @@ func (st *state) alive(w *worker) {
 	}
 	w.Online, w.Seen = true, st.now
 	st.changedWorker(w)
+	st.stirred(w)
 	st.queue.Touch()
 	st.emit(Event{Type: "worker.state", Worker: w.ID, State: string(w.state())})
 }
@@ -341,13 +342,10 @@ func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
 			w.beat = nil
 		}
 		gone := Errorf(Gone, "worker %d was removed by an operator", id)
-		st.waiting = slices.DeleteFunc(st.waiting, func(c *claim) bool {
-			if c.worker == w {
-				c.answer(nil, gone)
-			}
-			return c.worker == w
-		})
-		w.waits = 0
+		for _, c := range slices.Clone(w.claims) {
+			st.room.leave(c)
+			c.answer(nil, gone)
+		}
 		delete(st.workers, id)
 		delete(st.byKey, w.Door+"\x00"+w.User+"\x00"+w.Key)
 		delete(st.dirty.workers, id)
@@ -397,6 +395,7 @@ func (st *state) leave(w *worker, o Outcome, why string) {
 		st.end(l, e)
 	}
 	w.Online, w.Seen = false, w.seen
+	st.stirred(w)
 	st.queue.Touch()
 	st.changedWorker(w)
 	st.emit(Event{Type: "worker.state", Worker: w.ID, State: string(WorkerOffline), Text: why})
@@ -410,13 +409,14 @@ func (st *state) scan() error {
 	st.carryOut()
 	st.sample()
 	for _, w := range st.workers {
-		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && w.waits == 0 {
+		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && len(w.claims) == 0 {
 			st.leave(w, OutcomeLost, "not heard of any more")
 		}
 		if w.Rules.Hours != "" && w.Online {
-			if c := w.closed(st.now); c != w.info.Closed {
-				w.info.Closed = c
-				st.queue.Touch()
+			if c := w.closed(st.now); c != w.shut {
+				w.shut = c
+				st.stirred(w)
+				st.queue.Touch() // others may have what it is not to take, or the other way round
 			}
 		}
 	}

@@ -65,12 +65,9 @@ func (n *Needs) key() string {
 	return string(b)
 }
 
-// Worker is what a Queue needs to know of a worker that asks. Class must be
-// equal only for workers that are equal in everything but ID, Warm and Scenes;
-// it may be 0 for "a class of its own".
+// Worker is what a Queue needs to know of a worker that asks.
 type Worker struct {
 	ID         int64
-	Class      uint64
 	Door       string
 	Tags       []string
 	Owners     []string // only these owners' jobs; empty: all
@@ -116,7 +113,7 @@ func (n *Needs) Fits(w *Worker, limits map[string]*Limit) []Reason {
 		rs = append(rs, Reason{Code: "form", Have: w.Door})
 	}
 	for _, t := range n.Tags {
-		if !slices.ContainsFunc(w.Tags, func(h string) bool { return strings.EqualFold(h, t) }) {
+		if !w.tagged(t) {
 			rs = append(rs, Reason{Code: "tags", Want: t, Have: strings.Join(w.Tags, ", ")})
 		}
 	}
@@ -128,7 +125,7 @@ func (n *Needs) Fits(w *Worker, limits map[string]*Limit) []Reason {
 			continue
 		}
 		have, known := w.Amounts[a.Name]
-		if (!known && (a.Min > 0 || a.Max > 0)) || have < a.Min || (a.Max > 0 && have > a.Max) {
+		if !a.met(have, known) {
 			rs = append(rs, Reason{Code: "amount", Name: a.Name, Want: a.want(), Have: haveNum(have, known)})
 		}
 	}
@@ -138,6 +135,47 @@ func (n *Needs) Fits(w *Worker, limits map[string]*Limit) []Reason {
 		}
 	}
 	return rs
+}
+
+// Fit reports whether Fits would find no reason; it builds none.
+func (n *Needs) Fit(w *Worker, limits map[string]*Limit) bool {
+	if w.Closed != "" {
+		return false
+	}
+	if n == nil {
+		return true
+	}
+	if len(n.Doors) > 0 && !slices.Contains(n.Doors, w.Door) || slices.Contains(n.NotDoors, w.Door) {
+		return false
+	}
+	for _, t := range n.Tags {
+		if !w.tagged(t) {
+			return false
+		}
+	}
+	for _, a := range n.Amounts {
+		if l, ok := limits[a.Name]; ok {
+			if l.Total < a.Min {
+				return false
+			}
+		} else if have, known := w.Amounts[a.Name]; !a.met(have, known) {
+			return false
+		}
+	}
+	for _, a := range n.Attributes {
+		if !a.met(w.Attributes[a.Name]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *Worker) tagged(tag string) bool {
+	return slices.ContainsFunc(w.Tags, func(h string) bool { return strings.EqualFold(h, tag) })
+}
+
+func (a Amount) met(have float64, known bool) bool {
+	return (known || a.Min <= 0 && a.Max <= 0) && have >= a.Min && (a.Max <= 0 || have <= a.Max)
 }
 
 // now says why a worker that fits cannot start a task at this moment.

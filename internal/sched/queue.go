@@ -63,6 +63,7 @@ type Queue struct {
 	// barren remembers classes of workers for which nothing was found since
 	// the queue last changed in a way that could help them.
 	barren  map[uint64]struct{}
+	asks    asks
 	served  uint64
 	version uint64
 }
@@ -76,6 +77,7 @@ func New() *Queue {
 		scenes: make(map[uint64][]*Step),
 		limits: make(map[string]*Limit),
 		barren: make(map[uint64]struct{}),
+		asks:   newAsks(),
 	}
 }
 
@@ -115,6 +117,7 @@ func (q *Queue) Add(s *Step) {
 	if sh == nil {
 		sh = &shape{needs: s.Needs}
 		l.shapes[key] = sh
+		q.asks.add(s.Needs)
 	}
 	s.shape = sh
 	at, _ := slices.BinarySearchFunc(sh.steps, s, age)
@@ -140,6 +143,7 @@ func (q *Queue) Remove(job int64, index int) {
 	lanes := q.levels[s.Priority]
 	l := lanes[s.Owner]
 	delete(l.shapes, s.Needs.key())
+	q.asks.remove(s.Needs)
 	if len(l.shapes) == 0 {
 		delete(lanes, s.Owner)
 	}
@@ -156,6 +160,9 @@ func takeOut[K comparable](index map[K][]*Step, k K, s *Step) {
 
 // Wanted reports whether a step with these files waits.
 func (q *Queue) Wanted(scene uint64) bool { return len(q.scenes[scene]) > 0 }
+
+// Waits reports whether a step of the job waits.
+func (q *Queue) Waits(job int64) bool { return len(q.jobs[job]) > 0 }
 
 // Has reports whether the step is in the queue.
 func (q *Queue) Has(job int64, index int) bool {
@@ -238,7 +245,7 @@ func (q *Queue) Match(w *Worker) (s *Step, preferred bool) {
 	if w.Closed != "" || w.Slots < 1 {
 		return nil, false
 	}
-	if _, vain := q.barren[w.Class]; vain && w.Class != 0 {
+	if len(q.barren) > 0 && q.Barren(q.Class(w)) {
 		return nil, false
 	}
 	avoided := false
@@ -255,8 +262,8 @@ func (q *Queue) Match(w *Worker) (s *Step, preferred bool) {
 			return s, false
 		}
 	}
-	if !avoided && w.Class != 0 {
-		q.barren[w.Class] = struct{}{}
+	if !avoided {
+		q.barren[q.Class(w)] = struct{}{}
 	}
 	return nil, false
 }
@@ -337,6 +344,9 @@ func (q *Queue) matchLane(l *lane, w *Worker) (best *Step, avoided bool) {
 			if best != nil && age(best, s) < 0 {
 				break
 			}
+			if len(w.Jobs) > 0 && !slices.Contains(w.Jobs, s.Job) {
+				continue
+			}
 			if q.allowed(s, w) {
 				best = s
 				break
@@ -361,9 +371,6 @@ func (q *Queue) startable(n *Needs, w *Worker) bool {
 	if n == nil {
 		return true
 	}
-	if len(n.Doors) > 0 && !slices.Contains(n.Doors, w.Door) || slices.Contains(n.NotDoors, w.Door) {
-		return false
-	}
 	for _, a := range n.Amounts {
 		if l, ok := q.limits[a.Name]; ok {
 			if l.Total-l.Used < a.Min {
@@ -373,7 +380,13 @@ func (q *Queue) startable(n *Needs, w *Worker) bool {
 			return false
 		}
 	}
-	return len(n.Attributes)+len(n.Amounts)+len(n.Tags) == 0 || len(n.Fits(w, q.limits)) == 0
+	return n.Fit(w, q.limits)
+}
+
+// CanStart reports whether the worker could start a task with these needs now,
+// were it one of its owner's and the first in line.
+func (q *Queue) CanStart(s *Step, w *Worker) bool {
+	return w.Closed == "" && w.Slots > 0 && q.allowed(s, w) && q.startable(s.Needs, w)
 }
 
 // Explain says why the worker does not get a task of the step now; nil when it

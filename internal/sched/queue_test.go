@@ -167,7 +167,6 @@ func TestBarrenClassesAreAskedAgainOnlyAfterAChange(t *testing.T) {
 	asked := 0
 	q.Add(&Step{Job: 1, Owner: "ann", Needs: &Needs{Tags: []string{"gpu"}}})
 	w := host(1)
-	w.Class = 7
 	if s, _ := q.Match(w); s != nil {
 		t.Fatal("a worker without the tag gets the job")
 	}
@@ -291,7 +290,6 @@ func (m *model) match(t *rapid.T) {
 	if rapid.Bool().Draw(t, "gpu") {
 		w.Tags = append(w.Tags, "gpu")
 	}
-	w.Class = uint64(len(w.Tags)*100 + len(w.Door))
 	var best *Step
 	for _, s := range m.steps {
 		if len(s.Needs.Fits(w, m.q.Limits())) > 0 || (s.Takes != nil && !s.Takes(w.ID)) {
