@@ -190,7 +190,8 @@ type TaskList struct {
 
 // JobPatch is the body of PATCH /api/v1/jobs/{id}.
 type JobPatch struct {
-	Priority *int `json:"priority,omitempty"`
+	Priority *int    `json:"priority,omitempty"`
+	Build    *string `json:"build,omitempty"` // another version of its renderer to go on with; "" for the newest
 }
 
 // Reason is the body of POST /api/v1/jobs/{id}/cancel|pause|resume.

@@ -22,6 +22,7 @@ type jobCmd struct {
 	Resume   jobResumeCmd   `cmd:"" help:"Go on with a paused job."`
 	Retry    jobRetryCmd    `cmd:"" help:"Try failed and canceled tasks again."`
 	Priority jobPriorityCmd `cmd:"" help:"Change a job's priority."`
+	Build    jobBuildCmd    `cmd:"" help:"Let a job go on with another version of its renderer."`
 	Fetch    jobFetchCmd    `cmd:"" help:"Write the files that a job put out to a folder."`
 	Rm       jobRmCmd       `cmd:"" help:"Remove a job and what it put out."`
 }

@@ -70,6 +70,29 @@ func checkPriority(p int) error {
 	return nil
 }
 
+type jobBuildCmd struct {
+	oneJob
+	Version string `arg:"" optional:"" help:"The version, such as 4.2.1. By default the newest that a worker or the library has."`
+}
+
+func (c *jobBuildCmd) Examples() string {
+	return `  drover job build 1003          # the version it began with was set aside: take the newest
+  drover job build 1003 4.2.0
+`
+}
+
+func (c *jobBuildCmd) Run(a *App) error {
+	farm, err := c.connect(a)
+	if err != nil {
+		return err
+	}
+	j, err := farm.ChangeJob(a.ctx, c.ID, api.JobPatch{Build: &c.Version})
+	if err != nil {
+		return err
+	}
+	return a.changed(c.Shown, j, "goes on with "+j.Renderer+" "+j.Build)
+}
+
 type jobRetryCmd struct {
 	oneJob
 	Tasks []string `arg:"" optional:"" name:"task" help:"Only these tasks: INDEX or STEP/INDEX, counted from 0."`

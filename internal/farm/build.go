@@ -146,6 +146,7 @@ func (f *Farm) PublishBuild(ctx context.Context, by Principal, b Build) (*Build,
 		st.putBuild(&b)
 		st.equipAll()
 		st.emit(Event{Type: "build.added", Text: b.String()})
+		st.audit(by, "%s the build %d, %s", map[bool]string{true: "offered", false: "added"}[offered], b.ID, b.String())
 		out, fresh = b, true
 		return nil
 	})
@@ -191,7 +192,11 @@ func (f *Farm) SetBuildState(ctx context.Context, by Principal, id int64, s Buil
 		if b == nil {
 			return noBuild(id)
 		}
-		out = *st.setBuild(b, s, clip(reason, 1000))
+		reason = clip(reason, 1000)
+		if b.State != s || b.Reason != reason {
+			st.audit(by, "made the build %d, %s, %s%s", id, b, s, because(reason))
+		}
+		out = *st.setBuild(b, s, reason)
 		return nil
 	})
 	if err != nil {

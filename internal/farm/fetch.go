@@ -214,6 +214,11 @@ func (f *Farm) TryBuild(ctx context.Context, by Principal, id int64, n int) (*Bu
 		c.Trial, c.TrialWorkers, c.Proved, c.Failures = n, nil, nil, 0
 		st.putBuild(&c)
 		st.emit(Event{Type: "build.state", State: string(c.State), Text: fmt.Sprintf("%s: on trial with %d workers", b, n)})
+		if n > 0 {
+			st.audit(by, "put the build %d, %s, on trial with %s", id, b, num(int64(n), "worker"))
+		} else if b.Trial > 0 {
+			st.audit(by, "ended the trial of the build %d, %s", id, b)
+		}
 		st.equipAll()
 		out = *st.builds[id]
 		return nil

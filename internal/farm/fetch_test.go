@@ -124,6 +124,49 @@ func TestAsideFreesWhatHasNoFrames(t *testing.T) {
 	})
 }
 
+// TestAJobIsMoved lets a job go on whose version was set aside after its first
+// frames, or that was submitted with a version that nobody has.
+func TestAJobIsMoved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		bad := publish(b, "3.4.1", "4.2.1")[1]
+		j := b.submit(bob, template("1-3"), renders)
+		w := b.worker("w", fetcher)
+		b.complete(b.mustClaim(w))
+		move := farm.JobChange{By: bob, Job: j.ID}
+		if _, err := b.f.Pin(t.Context(), move, "4.2.1"); farm.CodeOf(err) != farm.Conflict {
+			t.Errorf("moved to where it is: %v", err)
+		}
+		b.check(errOf(b.f.SetBuildState(t.Context(), admin, bad, farm.BuildAside, "black frames")))
+		b.nothing(w)
+		why, err := b.f.Why(t.Context(), j.ID)
+		b.check(err)
+		if want := `which was set aside: black frames; "drover job build 1000"`; !strings.Contains(why.Summary, want) {
+			t.Errorf("the reason is %q, without %q", why.Summary, want)
+		}
+		if _, err := b.f.Pin(t.Context(), move, "9.9"); farm.CodeOf(err) != farm.Conflict || !strings.Contains(err.Error(), "3.4.1") {
+			t.Errorf("moved to a version that nobody has: %v", err)
+		}
+		if _, err := b.f.Pin(t.Context(), farm.JobChange{By: farm.Principal{Login: "eve", Roles: []farm.Role{farm.RoleSubmitter}}, Job: j.ID}, ""); farm.CodeOf(err) != farm.Forbidden {
+			t.Errorf("another moves it: %v", err)
+		}
+		b.check(errOf(b.f.Pin(t.Context(), move, "")))
+		b.restart()
+		if l := b.mustClaim(w); l.Job.Build != "3.4.1" {
+			t.Errorf("after the move it is rendered with %q", l.Job.Build)
+		}
+		fixed := b.submit(bob, template("1"), renders, func(s *farm.Submission) { s.Build, s.Priority = "1.0", 99 })
+		b.check(errOf(b.f.Pin(t.Context(), farm.JobChange{By: admin, Job: fixed.ID}, "3.4.1")))
+		if l := b.mustClaim(b.worker("x", fetcher)); l.Task.Job != fixed.ID {
+			t.Errorf("a job that was submitted with a version stays with it; got a task of %d", l.Task.Job)
+		}
+		if _, err := b.f.Pin(t.Context(), farm.JobChange{By: admin, Job: b.submit(bob, template("1")).ID}, ""); farm.CodeOf(err) != farm.Conflict {
+			t.Errorf("a job without a renderer: %v", err)
+		}
+	})
+}
+
 func TestAJobMayBePinnedWhenSubmitted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -134,7 +134,9 @@ func (st *state) explainStep(j *job, s *step) StepExplanation {
 		return out
 	}
 	out.Classes = st.classes(j, s)
-	out.Text = st.sum(s, out.Classes)
+	if out.Text = st.stranded(j); out.Text == "" {
+		out.Text = st.sum(s, out.Classes)
+	}
 	return out
 }
 
@@ -215,7 +217,7 @@ func changeFor(rs []sched.Reason) string {
 	case "amount", "attribute":
 		for _, prefix := range []string{RendererAttribute(""), BuildAttribute("")} {
 			if product, ok := strings.CutPrefix(r.Name, prefix); ok {
-				return fmt.Sprintf("install %s on the worker, or put it into the library for the worker's system (\"drover renderer add\")", strings.TrimSpace(product+" "+strings.TrimPrefix(r.Want, "present")))
+				return fmt.Sprintf("install %s on the worker, or put it into the library for the worker's system (\"drover renderer add\"), or move the job to a version that there is (\"drover job build\")", strings.TrimSpace(product+" "+strings.TrimPrefix(r.Want, "present")))
 			}
 		}
 		return "a worker that has it, or a job that asks for less"

@@ -64,6 +64,10 @@ var (
 		_, err := v.Farm.Undo(ctx, c)
 		return err
 	})
+	moveJob = act("moved", func(v *visit, ctx context.Context, c farm.JobChange) error {
+		_, err := v.Farm.Pin(ctx, c, strings.TrimSpace(v.r.PostForm.Get("version")))
+		return err
+	})
 	retryJob    = act("retried", (*visit).retry)
 	setPriority = act("saved", func(v *visit, ctx context.Context, c farm.JobChange) error {
 		n, err := strconv.Atoi(v.r.PostForm.Get("priority"))

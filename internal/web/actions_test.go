@@ -64,6 +64,39 @@ func TestActs(t *testing.T) {
 	}
 }
 
+// TestJobsAreMoved lets a job go on with another version of its renderer.
+func TestJobsAreMoved(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	b.build("4.1.0")
+	bad := b.build("4.2.1")
+	b.submit("sam", "ball", 3, func(s *farm.Spec) { s.Renderer = "blender" })
+	w := b.join("node", func(r *farm.Registration) { r.Machine.Fetches = []string{farm.Any} })
+	b.finish(w, b.claim(w), "0001.png", drawing(1))
+	_, err := b.f.SetBuildState(t.Context(), principal("olga"), bad, farm.BuildAside, "black frames")
+	b.check(err)
+	sam, sue := b.open("sam"), b.open("sue")
+	p := sam.page("/ui/jobs/1000/why")
+	if !strings.Contains(p, "was set aside: black frames") || !strings.Contains(p, "<option>4.1.0</option>") {
+		t.Errorf("why it waits: %s", textOf(p))
+	}
+	if p := sue.page("/ui/jobs/1000/details"); strings.Contains(p, "/build") {
+		t.Error("who may not move the job is shown how")
+	}
+	for _, c := range []struct {
+		who     *browser
+		version string
+		want    int
+	}{{sue, "4.1.0", 403}, {sam, "9.9", 409}, {sam, "4.1.0", 303}, {sam, "4.1.0", 409}} {
+		if a := c.who.post("/ui/jobs/1000/build", "version", c.version); a.status != c.want {
+			t.Errorf("to %s: %d, not %d: %s", c.version, a.status, c.want, textOf(a.body))
+		}
+	}
+	if l := b.claim(w); l.Job.Build != "4.1.0" {
+		t.Errorf("it goes on with %q", l.Job.Build)
+	}
+}
+
 func TestRetry(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{})

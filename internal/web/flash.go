@@ -16,6 +16,7 @@ var sayings = map[string]string{
 	"pending":   "It is done in a few seconds. Until then it can be undone below.",
 	"undone":    "Undone. The job is as it was.",
 	"retried":   "They wait for a worker again.",
+	"moved":     "The job goes on with that version. Frames that are done stay; failed ones can be tried again.",
 	"submitted": "Submitted. Frames show here as they are finished.",
 	"enabled":   "The worker is enabled.",
 	"disabled":  "The worker is disabled. What it renders now finishes.",

@@ -290,11 +290,25 @@ func principal(login string) farm.Principal {
 }
 
 // join registers a worker.
-func (b *bundle) join(name string) *farm.Worker {
+func (b *bundle) join(name string, change ...func(*farm.Registration)) *farm.Worker {
 	b.Helper()
-	w, err := b.f.Register(b.Context(), farm.Registration{By: principal("rick"), Key: name, Name: name, Door: "native", Machine: farm.Machine{Hostname: name, OS: "linux", Arch: "x86_64", Cores: 8, Memory: 16 << 30}})
+	r := farm.Registration{By: principal("rick"), Key: name, Name: name, Door: "native", Machine: farm.Machine{Hostname: name, OS: "linux", Arch: "x86_64", Cores: 8, Memory: 16 << 30}}
+	for _, c := range change {
+		c(&r)
+	}
+	w, err := b.f.Register(b.Context(), r)
 	b.check(err)
 	return w
+}
+
+// build publishes a build of Blender.
+func (b *bundle) build(version string) int64 {
+	b.Helper()
+	i, err := b.blobs.Put(b.Context(), strings.NewReader("Blender "+version), nil)
+	b.check(err)
+	x, _, err := b.f.PublishBuild(b.Context(), principal("olga"), farm.Build{Product: "blender", Version: version, OS: "linux", Arch: "x86_64", SHA256: i.SHA256.String(), Size: i.Size})
+	b.check(err)
+	return x.ID
 }
 
 // claim takes a task.

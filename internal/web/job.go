@@ -221,7 +221,17 @@ func (s *site) labels(j *farm.Job) func(farm.TaskKey) string {
 
 type whyPage struct {
 	jobHead
-	Why *farm.Explanation
+	Why      *farm.Explanation
+	Versions []string
+}
+
+// versions are those that the viewer may move the job to.
+func (v *visit) versions(h jobHead) ([]string, error) {
+	if !h.May || h.Spec.Renderer == "" || h.Build == "" {
+		return nil, nil
+	}
+	vs, err := v.Farm.Versions(v.ctx(), h.Spec.Renderer)
+	return slices.DeleteFunc(vs, func(s string) bool { return s == h.Build }), err
 }
 
 func (v *visit) why() error {
@@ -233,14 +243,19 @@ func (v *visit) why() error {
 	if err != nil {
 		return err
 	}
-	v.page(http.StatusOK, "why", "jobs", h.Spec.Name+": why", whyPage{h, e})
+	vs, err := v.versions(h)
+	if err != nil {
+		return err
+	}
+	v.page(http.StatusOK, "why", "jobs", h.Spec.Name+": why", whyPage{h, e, vs})
 	return nil
 }
 
 type detailsPage struct {
 	jobHead
-	Bytes int64
-	More  int // files beyond those shown
+	Bytes    int64
+	More     int // files beyond those shown
+	Versions []string
 }
 
 // maxFiles is how many files of a job its page lists.
@@ -252,6 +267,9 @@ func (v *visit) details() error {
 		return err
 	}
 	p := detailsPage{jobHead: h}
+	if p.Versions, err = v.versions(h); err != nil {
+		return err
+	}
 	for _, f := range h.Spec.Files {
 		p.Bytes += f.Size
 	}

@@ -34,6 +34,7 @@ func (s *site) table() []route {
 		{post, "jobs/{job}/undo", submitter, undoJob, false},
 		{post, "jobs/{job}/retry", submitter, retryJob, false},
 		{post, "jobs/{job}/priority", submitter, setPriority, false},
+		{post, "jobs/{job}/build", submitter, moveJob, false},
 		{get, "jobs/{job}/why", viewer, (*visit).why, false},
 		{get, "jobs/{job}/details", submitter, (*visit).details, false},
 		{get, "jobs/{job}/tasks/{step}/{index}", viewer, (*visit).task, false},

@@ -113,10 +113,18 @@ func (d *door) patchJob(ctx context.Context, c *call, in api.JobPatch) (api.Job,
 	if err != nil {
 		return api.Job{}, err
 	}
-	if in.Priority == nil {
-		return api.Job{}, farm.Errorf(farm.Invalid, "there is nothing to change: the field priority is missing")
+	change := farm.JobChange{By: c.by, Job: id}
+	switch {
+	case in.Priority == nil && in.Build == nil:
+		return api.Job{}, farm.Errorf(farm.Invalid, "there is nothing to change: the fields priority and build are missing")
+	case in.Build == nil:
+		return jobAnswer(d.Farm.SetPriority(ctx, change, *in.Priority))
+	case in.Priority != nil:
+		if _, err := d.Farm.SetPriority(ctx, change, *in.Priority); err != nil {
+			return api.Job{}, err
+		}
 	}
-	return jobAnswer(d.Farm.SetPriority(ctx, farm.JobChange{By: c.by, Job: id}, *in.Priority))
+	return jobAnswer(d.Farm.Pin(ctx, change, *in.Build))
 }
 
 func jobAnswer(j *farm.Job, err error) (api.Job, error) {

@@ -36,7 +36,7 @@ func (d *door) jobRoutes() []route {
 			{"state", "string", "only these states, with commas between"}, {"owner", "string", "only this account's"},
 			{"name", "string", "only those of exactly this name"}, limitParam, afterParam}},
 		{method: get, path: "/jobs/{job}", access: submitter, summary: "Show a job", handler: give(200, d.job)},
-		{method: pat, path: "/jobs/{job}", access: submitter, summary: "Change a job's priority", handler: take(200, d.patchJob),
+		{method: pat, path: "/jobs/{job}", access: submitter, summary: "Change a job's priority, or the version of its renderer", handler: take(200, d.patchJob),
 			help: "As every change of a job: one's own, or with the role operator."},
 		{method: del, path: "/jobs/{job}", access: submitter, summary: "Remove a job that has ended", handler: give(204, d.removeJob)},
 		{method: post, path: "/jobs/{job}/cancel", access: submitter, summary: "Cancel a job; running tasks are stopped", noBody: true, handler: change(d.Farm.Cancel)},
