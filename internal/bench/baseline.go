@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	_ "modernc.org/sqlite" // the driver that the farm's own store uses
 )
 
@@ -69,6 +70,7 @@ func Baseline(ctx context.Context, dir, listen string) error {
 	defer close(queue)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.Handle("GET /metrics", promhttp.Handler())
 	mux.HandleFunc("POST /write", func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
 		if err != nil {

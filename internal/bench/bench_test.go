@@ -79,9 +79,10 @@ func TestBaselineWritesWhatItAcknowledges(t *testing.T) {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	rate, err := s.writes(ctx, 8, 200*time.Millisecond)
-	if err != nil || rate <= 0 {
-		t.Errorf("rate %v, %v", rate, err)
+	s.pid = os.Getpid()
+	got, err := s.writes(ctx, 8, 200*time.Millisecond)
+	if err != nil || got.rate <= 0 || got.allocs <= 0 {
+		t.Errorf("%v, %v", got, err)
 	}
 	cancel()
 	if err := <-ended; err != http.ErrServerClosed {

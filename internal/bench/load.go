@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -55,51 +56,42 @@ func (s *server) register(ctx context.Context, n int) ([]int64, error) {
 	return ids, errors.Join(errs...)
 }
 
-// cycle runs complete-and-claim cycles with all workers for a time and returns
-// their rate. Each cycle is one request: the result of a task and the claim of
-// the next, both durable before the answer.
-func (s *server) cycle(ctx context.Context, workers []int64, d time.Duration) (float64, error) {
+// cycle runs complete-and-claim cycles with all workers for a time. Each cycle
+// is one request: the result of a task and the claim of the next, both durable
+// before the answer.
+func (s *server) cycle(ctx context.Context, workers []int64, d time.Duration) (load, error) {
 	first := make([]*api.Lease, len(workers))
 	for i, w := range workers {
 		l := new(api.Lease)
 		if err := s.post(ctx, fmt.Sprintf("/api/v1/workers/%d/claim", w), api.Claim{}, l); err != nil {
-			return 0, err
+			return load{}, err
 		}
 		first[i] = l
 	}
-	var done atomic.Int64
-	var wg sync.WaitGroup
-	errs := make([]error, len(workers))
-	began := time.Now()
-	for i, w := range workers {
-		wg.Go(func() {
-			lease, index, job := first[i].ID, first[i].Index, first[i].Job
-			for time.Since(began) < d {
-				body := fmt.Appendf(nil, `{"worker":%d,"job":%d,"step":0,"index":%d,"seconds":1.5,"next":{"warm":%d}}`, w, job, index, job)
-				status, answer, err := s.raw(ctx, http.MethodPost, "/api/v1/leases/"+strconv.FormatInt(lease, 10)+"/complete", body)
-				if err == nil && status != http.StatusOK {
-					err = fmt.Errorf("complete: %d %s", status, answer)
-				}
-				if err == nil {
-					lease, index, err = next(answer)
-				}
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				done.Add(1)
-			}
-			// The last task is finished too, so that the worker can claim again.
-			body := fmt.Appendf(nil, `{"worker":%d,"job":%d,"step":0,"index":%d,"seconds":1.5}`, w, job, index)
+	return s.under(ctx, len(workers), func(i int, end time.Time, done *atomic.Int64) error {
+		w, lease, index, job := workers[i], first[i].ID, first[i].Index, first[i].Job
+		for time.Now().Before(end) {
+			body := fmt.Appendf(nil, `{"worker":%d,"job":%d,"step":0,"index":%d,"seconds":1.5,"next":{"warm":%d}}`, w, job, index, job)
 			status, answer, err := s.raw(ctx, http.MethodPost, "/api/v1/leases/"+strconv.FormatInt(lease, 10)+"/complete", body)
 			if err == nil && status != http.StatusOK {
 				err = fmt.Errorf("complete: %d %s", status, answer)
 			}
-			errs[i] = err
-		})
-	}
-	wg.Wait()
-	return float64(done.Load()) / time.Since(began).Seconds(), errors.Join(errs...)
+			if err == nil {
+				lease, index, err = next(answer)
+			}
+			if err != nil {
+				return err
+			}
+			done.Add(1)
+		}
+		// The last task is finished too, so that the worker can claim again.
+		body := fmt.Appendf(nil, `{"worker":%d,"job":%d,"step":0,"index":%d,"seconds":1.5}`, w, job, index)
+		status, answer, err := s.raw(ctx, http.MethodPost, "/api/v1/leases/"+strconv.FormatInt(lease, 10)+"/complete", body)
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("complete: %d %s", status, answer)
+		}
+		return err
+	}, d)
 }
 
 // next finds the lease in a verdict without decoding all of it, so that the
@@ -128,30 +120,84 @@ func leading(b []byte) (int64, error) {
 	return strconv.ParseInt(string(b[:n]), 10, 64)
 }
 
-// writes loads the bare server and returns its rate.
-func (s *server) writes(ctx context.Context, connections int, d time.Duration) (float64, error) {
+// writes loads the bare server.
+func (s *server) writes(ctx context.Context, connections int, d time.Duration) (load, error) {
+	body := []byte(`{"worker":1234,"job":1000,"step":0,"index":123456,"seconds":1.5,"next":{"warm":1000}}`)
+	return s.under(ctx, connections, func(_ int, end time.Time, done *atomic.Int64) error {
+		for time.Now().Before(end) {
+			status, answer, err := s.raw(ctx, http.MethodPost, "/write", body)
+			if err == nil && status != http.StatusOK {
+				err = fmt.Errorf("write: %d %s", status, answer)
+			}
+			if err != nil {
+				return err
+			}
+			done.Add(1)
+		}
+		return nil
+	}, d)
+}
+
+// load is what came of loading a server.
+type load struct {
+	rate   float64       // requests a second
+	cpu    time.Duration // of the server, a request
+	allocs float64       // of the server, a request
+}
+
+// under runs n clients for a time and measures what their requests, which they
+// count, cost the server.
+func (s *server) under(ctx context.Context, n int, client func(i int, end time.Time, done *atomic.Int64) error, d time.Duration) (load, error) {
+	before, err := s.cost(ctx)
+	if err != nil {
+		return load{}, err
+	}
 	var done atomic.Int64
 	var wg sync.WaitGroup
-	errs := make([]error, connections)
-	body := []byte(`{"worker":1234,"job":1000,"step":0,"index":123456,"seconds":1.5,"next":{"warm":1000}}`)
+	errs := make([]error, n)
 	began := time.Now()
-	for i := range connections {
-		wg.Go(func() {
-			for time.Since(began) < d {
-				status, answer, err := s.raw(ctx, http.MethodPost, "/write", body)
-				if err == nil && status != http.StatusOK {
-					err = fmt.Errorf("write: %d %s", status, answer)
-				}
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				done.Add(1)
-			}
-		})
+	end := began.Add(d)
+	for i := range n {
+		wg.Go(func() { errs[i] = client(i, end, &done) })
 	}
 	wg.Wait()
-	return float64(done.Load()) / time.Since(began).Seconds(), errors.Join(errs...)
+	took := time.Since(began)
+	if err := errors.Join(errs...); err != nil {
+		return load{}, err
+	}
+	after, err := s.cost(ctx)
+	if err != nil {
+		return load{}, err
+	}
+	requests := max(done.Load(), 1)
+	return load{
+		rate: float64(requests) / took.Seconds(),
+		cpu:  (after.cpu - before.cpu) / time.Duration(requests), allocs: (after.allocs - before.allocs) / float64(requests),
+	}, nil
+}
+
+// cost is what a server has used since its start.
+type cost struct {
+	cpu    time.Duration
+	allocs float64 // number of allocations
+}
+
+var mallocs = regexp.MustCompile(`(?m)^go_memstats_mallocs_total (\S+)$`)
+
+func (s *server) cost(ctx context.Context) (c cost, err error) {
+	if c.cpu, err = s.processor(); err != nil {
+		return c, err
+	}
+	status, body, err := s.raw(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return c, err
+	}
+	m := mallocs.FindSubmatch(body)
+	if m == nil {
+		return c, fmt.Errorf("/metrics tells of no allocations: %d %.200s", status, body)
+	}
+	c.allocs, err = strconv.ParseFloat(string(m[1]), 64)
+	return c, err
 }
 
 // percentile is the p-th percentile of times, which it sorts.

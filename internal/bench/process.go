@@ -22,6 +22,7 @@ type server struct {
 	token string
 	data  string
 	cmd   *exec.Cmd
+	pid   int
 	out   *bytes.Buffer
 	done  chan struct{}
 	ready time.Duration // from its start to its first good answer
@@ -56,6 +57,7 @@ func (r *runner) start(ctx context.Context, data string, args ...string) (*serve
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
+	s.pid = s.cmd.Process.Pid
 	go func() { s.cmd.Wait(); close(s.done) }()
 	for {
 		resp, err := s.http.Get(s.url + "/healthz")
@@ -140,7 +142,7 @@ func (s *server) raw(ctx context.Context, method, path string, body []byte) (int
 
 // memory is the resident memory of the process in bytes.
 func (s *server) memory() (int64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
 	if err != nil {
 		return 0, errors.New("the memory of a process can be read on Linux only")
 	}

@@ -164,7 +164,7 @@ func (s *server) beats(ctx context.Context, cookies []string, during time.Durati
 
 // processor is the processor time that the process has used.
 func (s *server) processor() (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
 	if err != nil {
 		return 0, errors.New("the processor time of a process can be read on Linux only")
 	}
