@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"drover.farm/internal/cluster"
 	"drover.farm/internal/door/flamenco"
+	"drover.farm/internal/door/native"
 	"drover.farm/internal/door/sheepit"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/gate"
@@ -18,7 +20,8 @@ import (
 
 // doors are the doors of one farm that a writer serves, beside the native one.
 type doors struct {
-	main *http.ServeMux          // of the main listener
+	api  http.Handler            // of the main listener, under native.Prefix
+	main *http.ServeMux          // of the main listener, the rest
 	raw  []rawDoor               // of the main listener, asked before main
 	own  map[string]http.Handler // of doors with a listener of their own, by name
 	stop []func()                // end what doors do by themselves, and wait for it
@@ -33,6 +36,10 @@ type rawDoor struct {
 
 // ServeHTTP implements http.Handler.
 func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, native.Prefix+"/") { // first: it is what workers ask for
+		d.api.ServeHTTP(w, r)
+		return
+	}
 	for _, raw := range d.raw {
 		if raw.owns(r) {
 			raw.ServeHTTP(w, r)
@@ -96,7 +103,7 @@ func (s *Server) doorNames() []string {
 
 // openDoors makes what a writer serves.
 func (s *Server) openDoors(f *farm.Farm) (*cluster.Term, error) {
-	d := &doors{main: s.core(f), own: make(map[string]http.Handler)}
+	d := s.core(f)
 	stop := func() {
 		for _, fn := range d.stop {
 			fn()

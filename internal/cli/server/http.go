@@ -16,15 +16,14 @@ import (
 	"drover.farm/internal/web"
 )
 
-// core is what the main listener serves without the doors beside the native one.
-func (s *Server) core(f *farm.Farm) *http.ServeMux {
+// core is what the main listener serves without the doors.
+func (s *Server) core(f *farm.Farm) *doors {
 	mux := http.NewServeMux()
-	mux.Handle("/api/v1/", s.native(f))
 	mux.HandleFunc("GET /healthz", s.health(f))
 	mux.Handle("GET /metrics", s.metrics(f))
 	mux.Handle(web.Prefix, s.web(f))
 	mux.HandleFunc("GET /{$}", s.front)
-	return mux
+	return &doors{api: s.native(f), main: mux, own: make(map[string]http.Handler)}
 }
 
 func (s *Server) native(f *farm.Farm) http.Handler {

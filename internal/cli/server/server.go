@@ -66,6 +66,7 @@ type Server struct {
 // Start opens the data folder, waits until the farm is ready and serves it. The
 // caller stops it with Stop.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
+	raiseHeap()
 	s := &Server{cfg: cfg, log: cfg.Log, failed: make(chan error, 2)}
 	if err := s.open(ctx); err != nil {
 		s.closeParts()
@@ -176,6 +177,7 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 	s.background.Go(func() { s.collector().Run(run, or0(s.cfg.Settings.Files.Sweep, time.Hour)) })
 	s.background.Go(func() { s.expireLogs(run) })
+	s.background.Go(settleHeap)
 	if err := s.serveOwn(ctx); err != nil {
 		return err
 	}

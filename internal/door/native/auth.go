@@ -1,7 +1,6 @@
 package native
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -27,34 +26,29 @@ func (a access) allows(p farm.Principal) bool {
 	return a == public || a == anybody || p.Is(farm.Role(a))
 }
 
-type principalKey struct{}
-
-// loginOf is who makes a request that went through authenticate.
-func loginOf(ctx context.Context) string {
-	p, _ := ctx.Value(principalKey{}).(farm.Principal)
-	return p.Login
-}
-
 // authenticate finds out who asks. It never holds up a valid token: only
 // failures are counted.
 func (d *door) authenticate(r *http.Request) (farm.Principal, error) {
 	token, given := bearer(r.Header.Get("Authorization"))
-	var err error = farm.Errorf(farm.Unauthorized, "this takes a token: send it as \"Authorization: Bearer TOKEN\"")
-	if given {
-		var p farm.Principal
-		if p, err = d.Farm.Authenticate(token); err == nil {
-			return p, nil
-		}
+	if !given {
+		return farm.Principal{}, d.refuse(r, farm.Errorf(farm.Unauthorized, "this takes a token: send it as \"Authorization: Bearer TOKEN\""))
 	}
-	address := lockout.Address(r)
-	if given {
-		d.Log.Info("a token was refused", "client", address)
+	p, err := d.Farm.Authenticate(token)
+	if err != nil {
+		d.Log.Info("a token was refused", "client", lockout.Address(r))
+		return farm.Principal{}, d.refuse(r, err)
 	}
-	if wait, ok := d.Fails.Fail(address); !ok {
-		return farm.Principal{}, &fault{status: http.StatusTooManyRequests, code: farm.Unauthorized, wait: wait,
+	return p, nil
+}
+
+// refuse counts a failure, and returns err, or what to say to an address that
+// failed too often.
+func (d *door) refuse(r *http.Request, err error) error {
+	if wait, ok := d.Fails.Fail(lockout.Address(r)); !ok {
+		return &fault{status: http.StatusTooManyRequests, code: farm.Unauthorized, wait: wait,
 			detail: "too many attempts without a valid token came from your address; try again later, with a valid one"}
 	}
-	return farm.Principal{}, err
+	return err
 }
 
 // bearer reads the token out of an Authorization header (RFC 6750, 2.1).

@@ -115,3 +115,17 @@ func (p *patient) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+type uploaderKey struct{}
+
+// uploader is the account that makes an upload.
+func uploader(ctx context.Context) string {
+	login, _ := ctx.Value(uploaderKey{}).(string)
+	return login
+}
+
+// upload passes a request on to the resumable uploads.
+func (d *door) upload(c *call) error {
+	d.tus.ServeHTTP(c.w, c.r.WithContext(context.WithValue(c.ctx(), uploaderKey{}, c.by.Login)))
+	return nil
+}

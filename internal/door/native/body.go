@@ -40,10 +40,9 @@ func (c *call) read(v any) error {
 	if buf.Len() == 0 && c.rt.noBody {
 		return nil
 	}
-	kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
+	if said := c.r.Header.Get("Content-Type"); !isJSON(said) {
 		return &fault{status: http.StatusUnsupportedMediaType, code: farm.Invalid,
-			detail: fmt.Sprintf("the body must be JSON, with the header \"Content-Type: application/json\"; it was said to be %q", clip(c.r.Header.Get("Content-Type"), 100))}
+			detail: fmt.Sprintf("the body must be JSON, with the header \"Content-Type: application/json\"; it was said to be %q", clip(said, 100))}
 	}
 	dec := json.NewDecoder(bytes.NewReader(buf.Bytes()))
 	dec.DisallowUnknownFields()
@@ -54,6 +53,16 @@ func (c *call) read(v any) error {
 		return farm.Errorf(farm.Invalid, "the body goes on after the JSON document, at byte %d", dec.InputOffset())
 	}
 	return nil
+}
+
+const jsonType = "application/json"
+
+func isJSON(contentType string) bool {
+	if contentType == jsonType {
+		return true
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == jsonType
 }
 
 // gather reads the whole body within its bounds of size and time.
@@ -85,10 +94,11 @@ func tooLarge(limit int64) error {
 
 // bodyError says what was wrong with the sending of a body.
 func bodyError(err error, limit int64) error {
+	if err == nil {
+		return nil
+	}
 	var large *http.MaxBytesError
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &large):
 		return tooLarge(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -163,11 +173,13 @@ func kindName(t reflect.Type) string {
 	return "a string"
 }
 
+// Headers of every answer, made once.
+var noStore, noSniff, typeJSON = []string{"no-store"}, []string{"nosniff"}, []string{jsonType}
+
 // reply answers with a JSON document, or with 204 for none.
 func (c *call) reply(status int, v any) error {
 	h := c.w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff
 	if _, none := v.(nothing); none || isNil(v) {
 		c.w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -177,7 +189,7 @@ func (c *call) reply(status int, v any) error {
 	if err := json.NewEncoder(buf).Encode(v); err != nil {
 		return fmt.Errorf("encode an answer: %w", err)
 	}
-	h.Set("Content-Type", "application/json")
+	h["Content-Type"] = typeJSON
 	h.Set("Content-Length", strconv.Itoa(buf.Len()))
 	c.w.WriteHeader(status)
 	c.send(int64(buf.Len()), func() { _, _ = c.w.Write(buf.Bytes()) }) // a client that went away misses it

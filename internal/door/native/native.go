@@ -129,7 +129,7 @@ func newDoor(c Config) *door {
 	d.hasher = secret.NewHasher(2)
 	d.tus = tus.Handler(d.Uploads, tus.Options{
 		Path: Prefix + "/uploads/", PublicPath: d.PublicPath + "/uploads/", MaxSize: d.UploadLimit, Expiry: d.UploadExpiry,
-		Idle: d.Idle, Log: d.Log, Owner: func(r *http.Request) string { return loginOf(r.Context()) },
+		Idle: d.Idle, Log: d.Log, Owner: func(r *http.Request) string { return uploader(r.Context()) },
 	})
 	d.routes = d.table()
 	d.openapi = document(d.routes, d.Version)

@@ -177,7 +177,6 @@ func (c *call) admit() error {
 			return farm.Errorf(farm.Forbidden, "this takes the role %s; the account %s has %s", c.rt.access, p.Login, roleNames(p.Roles))
 		}
 		c.by = p
-		c.r = c.r.WithContext(context.WithValue(c.r.Context(), principalKey{}, p))
 	}
 	if c.rt.own || c.r.URL.RawQuery == "" {
 		return nil

@@ -90,7 +90,7 @@ func (d *door) blobRoutes() []route {
 	tus := func(summary, method, path string, status int, cs ...content) route {
 		return route{method: method, path: path, access: anybody, own: true, summary: summary,
 			help:    "The resumable uploads of tus 1.0.0: core, creation, creation-with-upload, expiration, termination; metadata sha256 announces the content.",
-			handler: raw(func(c *call) error { d.tus.ServeHTTP(c.w, c.r); return nil }, append(cs, content{status: status})...)}
+			handler: raw(d.upload, append(cs, content{status: status})...)}
 	}
 	bytes := content{request: true, kind: "application/offset+octet-stream"}
 	return []route{
