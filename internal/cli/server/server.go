@@ -59,6 +59,7 @@ type Server struct {
 	background sync.WaitGroup
 	end        context.CancelFunc // of what runs in the background
 	failed     chan error         // why the farm cannot go on
+	floor      func() // lets go of memory that keeps the collector from running too often
 	stopOnce   sync.Once
 	stopErr    error
 }
@@ -66,8 +67,7 @@ type Server struct {
 // Start opens the data folder, waits until the farm is ready and serves it. The
 // caller stops it with Stop.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	raiseHeap()
-	s := &Server{cfg: cfg, log: cfg.Log, failed: make(chan error, 2)}
+	s := &Server{cfg: cfg, log: cfg.Log, failed: make(chan error, 2), floor: heapFloor()}
 	if err := s.open(ctx); err != nil {
 		s.closeParts()
 		return nil, err
@@ -328,5 +328,6 @@ func (s *Server) closeParts() error {
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
+	s.floor()
 	return errors.Join(errs...)
 }
