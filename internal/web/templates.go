@@ -23,7 +23,7 @@ type templates struct {
 }
 
 // loadTemplates parses all templates. They are part of the program, so a fault
-// in one ends it at once, in every test.
+// in one ends it, in every test.
 func loadTemplates(s *site) *templates {
 	t := &templates{pages: map[string]*template.Template{}}
 	files := template.New("").Funcs(funcs(s))
@@ -78,13 +78,13 @@ func (v *visit) sheet(section, title string, data any) *sheet {
 
 // page answers with a page.
 func (v *visit) page(status int, name, section, title string, data any) {
-	t := v.pages.pages[name]
+	t := v.pages().pages[name]
 	v.write(status, t, "layout", v.sheet(section, title, data))
 }
 
 // render answers with a part of a page.
 func (v *visit) render(status int, part string, data any) {
-	v.write(status, v.pages.parts, part, data)
+	v.write(status, v.pages().parts, part, data)
 }
 
 func (v *visit) write(status int, t *template.Template, name string, data any) {
@@ -106,7 +106,7 @@ func (v *visit) write(status int, t *template.Template, name string, data any) {
 // draw makes a part of a page, for streams.
 func (s *site) draw(part string, data any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := s.pages.parts.ExecuteTemplate(&b, part, data); err != nil {
+	if err := s.pages().parts.ExecuteTemplate(&b, part, data); err != nil {
 		return nil, fmt.Errorf("draw %s: %w", part, err)
 	}
 	return b.Bytes(), nil

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -105,7 +106,7 @@ type site struct {
 	routes []route
 	hasher *secret.Hasher
 	assets *assets
-	pages  *templates
+	pages  func() *templates // parsed when the first page is asked for: many farms never show one
 	views  *viewCache
 	recent *recent
 	films  chan struct{} // films being made
@@ -123,7 +124,7 @@ func New(c Config) http.Handler { return newSite(c) }
 func newSite(c Config) *site {
 	s := &site{Config: c.withDefaults(), mux: http.NewServeMux(), hasher: secret.NewHasher(2), films: make(chan struct{}, 2), reads: make(chan struct{}, 4)}
 	s.assets = loadAssets()
-	s.pages = loadTemplates(s)
+	s.pages = sync.OnceValue(func() *templates { return loadTemplates(s) })
 	s.views = newViewCache()
 	s.recent = newRecent(s.Farm)
 	s.tus = s.uploadHandler()

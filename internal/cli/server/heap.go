@@ -18,5 +18,10 @@ func heapFloor() (release func()) {
 	return func() { runtime.KeepAlive(floor) }
 }
 
-// settleHeap gives back to the system what only the start needed.
-func settleHeap() { debug.FreeOSMemory() }
+// settle gives back to the system what only the start needed: garbage, and the
+// pages of the program that ran or were read once.
+func settle() {
+	runtime.GC()         // empties pools, in two runs
+	debug.FreeOSMemory() // is the second
+	trimProgram()
+}

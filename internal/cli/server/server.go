@@ -59,7 +59,7 @@ type Server struct {
 	background sync.WaitGroup
 	end        context.CancelFunc // of what runs in the background
 	failed     chan error         // why the farm cannot go on
-	floor      func() // lets go of memory that keeps the collector from running too often
+	floor      func()             // lets go of memory that keeps the collector from running too often
 	stopOnce   sync.Once
 	stopErr    error
 }
@@ -177,7 +177,7 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 	s.background.Go(func() { s.collector().Run(run, or0(s.cfg.Settings.Files.Sweep, time.Hour)) })
 	s.background.Go(func() { s.expireLogs(run) })
-	s.background.Go(settleHeap)
+	s.background.Go(settle)
 	if err := s.serveOwn(ctx); err != nil {
 		return err
 	}
