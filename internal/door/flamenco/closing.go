@@ -51,6 +51,7 @@ func (d *Door) drain(sub *farm.Subscription, pending map[int64]bool) {
 				switch e.Type {
 				case "job.state", "job.submitted":
 					pending[e.Job] = true
+					d.up.rouse()
 				case "job.removed":
 					d.forget(e.Job)
 				}

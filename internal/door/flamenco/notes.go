@@ -13,14 +13,20 @@ import (
 //
 //	flamenco/task/<task_id>  the job that the task is now, as text
 //	flamenco/post/<job>      the task as it was posted
-//	flamenco/open/<job>      the last state told to the server; goes with the final one
+//	flamenco/open/<job>      the last state told to the server, behind a ? while that
+//	                         is on its way; goes with the final one
+//	flamenco/child/<task_id>/<task_id>  the job whose files the first task waits for
 //	flamenco/files/<job_id>  the job whose files are those of the poster's job_id
 //	flamenco/setting/<name>  what /settings holds
 //	flamenco/upstream        what the server knows this farm by
 func noteTask(id int64) string  { return fmt.Sprintf("%s/task/%09d", Name, id) }
 func notePost(job int64) string { return fmt.Sprintf("%s/post/%012d", Name, job) }
 func noteOpen(job int64) string { return fmt.Sprintf("%s/open/%012d", Name, job) }
-func noteFiles(id int64) string { return fmt.Sprintf("%s/files/%019d", Name, id) }
+func noteChild(child, id int64) string {
+	return fmt.Sprintf("%s%09d", prefixChild(child), id)
+}
+func prefixChild(child int64) string { return fmt.Sprintf("%s/child/%09d/", Name, child) }
+func noteFiles(id int64) string      { return fmt.Sprintf("%s/files/%019d", Name, id) }
 
 const (
 	prefixTask = Name + "/task/"
@@ -60,4 +66,20 @@ func (d *Door) postOf(ctx context.Context, job int64) (*post, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// openPost is a posted task that has not been closed.
+type openPost struct {
+	job  int64
+	post *post
+}
+
+func (d *Door) openPosts() []openPost {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make([]openPost, 0, len(d.posts))
+	for job, p := range d.posts {
+		out = append(out, openPost{job, p})
+	}
+	return out
 }

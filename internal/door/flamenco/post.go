@@ -32,7 +32,8 @@ type post struct {
 	Parser   string          `json:"parser,omitempty"`
 	Priority int             `json:"priority"`
 	Settings json.RawMessage `json:"settings,omitempty"`
-	JobID    int64           `json:"job_id,omitempty"` // the poster's own number of the whole render
+	JobID    int64           `json:"job_id,omitempty"`   // the poster's own number of the whole render
+	Child    int64           `json:"child_id,omitempty"` // the task that waits for this one's files
 	order    *order
 }
 

@@ -39,6 +39,7 @@ func (d *Door) compiled(w http.ResponseWriter, r *http.Request) error {
 	}
 	work := d.claim(r.Context(), m, 0)
 	if work == nil {
+		d.up.rouse()
 		send(w, http.StatusBadRequest, "")
 		return nil
 	}

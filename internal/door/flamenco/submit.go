@@ -78,6 +78,9 @@ func (d *Door) submit(ctx context.Context, p *post, zip *upload) (*farm.Job, err
 		d.posts[job], number = p, job
 		d.mu.Unlock()
 		notes := []farm.Note{{Key: noteTask(p.ID)}, {Key: notePost(job), Text: string(text)}, {Key: noteOpen(job)}}
+		if p.Child != 0 {
+			notes = append(notes, farm.Note{Key: noteChild(p.Child, p.ID)})
+		}
 		if files {
 			notes = append(notes, farm.Note{Key: noteFiles(p.JobID)})
 		}

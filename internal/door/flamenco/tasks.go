@@ -206,25 +206,9 @@ func (d *Door) postTask(w http.ResponseWriter, r *http.Request) error {
 		d.up.refused(p, err)
 		return err
 	}
-	lock := &d.posting[p.ID%int64(len(d.posting))]
-	lock.Lock()
-	defer lock.Unlock()
-	job, err := d.jobOf(r.Context(), p.ID)
+	p, j, err := d.admit(r.Context(), p, func(context.Context) (*upload, error) { return a.files["jobfile"], nil })
 	if err != nil {
-		return err
-	}
-	var j *farm.Job
-	if job != 0 {
-		if j, err = d.farm.Job(r.Context(), job); err != nil && farm.CodeOf(err) != farm.NotFound {
-			return err
-		}
-	}
-	if j == nil || j.State.Ended() {
-		if j, err = d.submit(r.Context(), p, a.files["jobfile"]); err != nil {
-			d.up.refused(p, err)
-			return err
-		}
-	} else if p, err = d.postOf(r.Context(), job); err != nil {
+		d.up.refused(p, err)
 		return err
 	}
 	v, err := d.view(p, j)
@@ -233,6 +217,34 @@ func (d *Door) postTask(w http.ResponseWriter, r *http.Request) error {
 	}
 	send(w, http.StatusAccepted, v)
 	return nil
+}
+
+// admit makes a job of a task, unless it is one that has not ended: then it
+// returns the task as that was posted. archive gets the files that come with it,
+// nil for none.
+func (d *Door) admit(ctx context.Context, p *post, archive func(context.Context) (*upload, error)) (*post, *farm.Job, error) {
+	lock := &d.posting[p.ID%int64(len(d.posting))]
+	lock.Lock()
+	defer lock.Unlock()
+	job, err := d.jobOf(ctx, p.ID)
+	if err != nil {
+		return p, nil, err
+	}
+	if job != 0 {
+		j, err := d.farm.Job(ctx, job)
+		if err == nil && !j.State.Ended() {
+			old, err := d.postOf(ctx, job)
+			return old, j, err
+		} else if err != nil && farm.CodeOf(err) != farm.NotFound {
+			return p, nil, err
+		}
+	}
+	zip, err := archive(ctx)
+	if err != nil {
+		return p, nil, err
+	}
+	j, err := d.submit(ctx, p, zip)
+	return p, j, err
 }
 
 // post reads a task from its arguments. The post has its id if that is known,
@@ -259,6 +271,13 @@ func (a *args) post() (*post, error) {
 	}
 	if job != nil {
 		p.JobID = *job
+	}
+	child, err := a.integer("child_id", 0, firstForeign-1)
+	if err != nil {
+		return p, err
+	}
+	if child != nil {
+		p.Child = *child
 	}
 	if p.Type, err = a.name("type", 64); err != nil {
 		return p, err

@@ -3,6 +3,7 @@ package flamenco
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,18 +28,23 @@ type upstream struct {
 	mu    sync.Mutex
 	known identity
 	total int // workers, as last told; -1: never
+
+	wake chan struct{} // somebody may have nothing to do
 }
 
 // identity is what the server knows this farm by: of 2015 a uuid, of 2016 a token.
 type identity struct {
 	UUID  string `json:"uuid,omitempty"`
 	Token string `json:"token,omitempty"`
+	// Label is what a server of 2016 notes of the tasks that it has given to this
+	// farm, as the name of their worker. No other manager has it.
+	Label string `json:"label,omitempty"`
 }
 
 const noteUpstream = Name + "/upstream"
 
 func newUpstream(d *Door) (*upstream, error) {
-	u := &upstream{d: d, total: -1, http: &http.Client{Timeout: 30 * time.Second}}
+	u := &upstream{d: d, total: -1, http: &http.Client{}, wake: make(chan struct{}, 1)}
 	if d.set.Server == "" {
 		return u, nil
 	}
@@ -47,7 +53,9 @@ func newUpstream(d *Door) (*upstream, error) {
 		return nil, errServer
 	}
 	u.base = at.Scheme + "://" + at.Host
-	u.http.Transport = &http.Transport{DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext}
+	// On a connection that was kept, net/http would repeat a GET whose answer was
+	// lost by itself, and a task that GET /tasks/generate had given were lost.
+	u.http.Transport = &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: 10 * time.Second}).DialContext, ResponseHeaderTimeout: serverTime}
 	return u, nil
 }
 
@@ -59,7 +67,13 @@ func (u *upstream) start() {
 
 func (u *upstream) close() { u.http.CloseIdleConnections() }
 
-// run registers with the server and tells it how many workers there are.
+const (
+	serverTime = 5 * time.Minute  // for the server to unpack what it was sent
+	shortCall  = 30 * time.Second // for a call without files
+)
+
+// run registers with the server, tells it how many workers there are, and fetches
+// work.
 func (u *upstream) run() {
 	for {
 		err := u.register(u.d.ctx)
@@ -72,10 +86,12 @@ func (u *upstream) run() {
 		}
 	}
 	progress := time.Now()
+	u.d.jobs.Go(u.fetching)
 	for u.d.sleep(u.d.set.Tick, nil) {
 		if err := u.count(u.d.ctx); err != nil {
 			u.d.log.Debug("the Flamenco server was not told of the workers", "err", err)
 		}
+		u.watch(u.d.ctx)
 		if every := u.d.set.Progress; every > 0 && time.Since(progress) >= every {
 			progress = time.Now()
 			u.tellProgress(u.d.ctx)
@@ -84,7 +100,8 @@ func (u *upstream) run() {
 }
 
 // register makes this farm known. A server of 2016 gets the token back that it
-// gave.
+// gave, and gives another; one that it does not know any more makes this farm a
+// new manager.
 func (u *upstream) register(ctx context.Context) error {
 	n, err := u.d.farm.Note(ctx, noteUpstream)
 	if err != nil && farm.CodeOf(err) != farm.NotFound {
@@ -102,16 +119,22 @@ func (u *upstream) register(ctx context.Context) error {
 		form.Set("token", id.Token)
 	}
 	body, err := u.send(ctx, http.MethodPost, "/managers", form)
+	if id.Token != "" && errors.Is(err, statusError(http.StatusNotFound)) {
+		u.d.log.Warn("the Flamenco server does not know this farm any more; it becomes a new manager there, to which jobs must be given anew", "server", u.base)
+		form.Del("token")
+		body, err = u.send(ctx, http.MethodPost, "/managers", form)
+	}
 	if err != nil {
 		return err
 	}
 	var got identity
-	if json.Unmarshal(body, &got) != nil || got == (identity{}) {
+	if json.Unmarshal(body, &got) != nil || got.UUID == "" && got.Token == "" {
 		return errors.New("its answer has neither uuid nor token")
 	}
 	if id.UUID != "" && got.Token == "" {
 		got.UUID = id.UUID // the first one stays, as in the original
 	}
+	got.Label = orText(id.Label, u.d.set.Name+" "+rand.Text()[:8])
 	text, err := json.Marshal(got)
 	if err != nil {
 		return err
@@ -163,96 +186,6 @@ func (u *upstream) count(ctx context.Context) error {
 	return nil
 }
 
-// tell says to the server once what state a posted task is in. What was told is
-// kept with the farm after the server has answered, so a crash in between tells it
-// again, and nothing else does.
-func (u *upstream) tell(ctx context.Context, p *post, job int64, state string) error {
-	if u.base == "" {
-		return nil
-	}
-	n, err := u.d.farm.Note(ctx, noteOpen(job))
-	if err != nil && farm.CodeOf(err) != farm.NotFound {
-		return err
-	}
-	if n != nil && n.Text == state {
-		return nil
-	}
-	if n == nil && state != stateRunning {
-		return nil // its end was told before
-	}
-	if err := u.post(ctx, p, state, u.d.lastWord(job)); err != nil {
-		return err
-	}
-	return u.d.farm.PutNotes(ctx, []farm.Note{{Key: noteOpen(job), Job: job, Text: state}})
-}
-
-// post sends a state. Values that are not there are not sent.
-func (u *upstream) post(ctx context.Context, p *post, state string, n news) error {
-	form := url.Values{"id": {num(p.ID)}}
-	method, path := http.MethodPost, "/tasks"
-	if u.identity().Token != "" {
-		method, path, state = http.MethodPut, "/tasks/"+num(p.ID), words2016[state]
-	}
-	form.Set("status", state)
-	if n.log != "" {
-		form.Set("log", n.log)
-	}
-	if n.activity != "" {
-		form.Set("activity", n.activity)
-	}
-	if n.cost != nil {
-		form.Set("time_cost", num(*n.cost))
-	}
-	_, err := u.send(ctx, method, path, form)
-	var status statusError
-	if errors.As(err, &status) && status >= 400 && status < 500 {
-		u.d.log.Warn("the Flamenco server does not want to know of a task", "task", p.ID, "state", state, "err", err)
-		return nil // it would say so again
-	}
-	return err
-}
-
-var words2016 = map[string]string{stateReady: "waiting", stateRunning: "active", stateFinished: "completed", stateFailed: "failed", stateAborted: "canceled"}
-
-// refused tells the server of a task that was not taken, since it does not read
-// the answer to its own post.
-func (u *upstream) refused(p *post, why error) {
-	var f *fault
-	if u.base == "" || p == nil || !errors.As(why, &f) && farm.CodeOf(why) != farm.Invalid {
-		return
-	}
-	text := farm.MessageOf(why)
-	if f != nil {
-		b, _ := json.Marshal(f.message)
-		text = string(b)
-	}
-	u.d.spawn(func() {
-		for u.post(u.d.ctx, p, stateFailed, news{log: "the task was refused: " + text}) != nil && u.d.sleep(u.d.set.Retry, nil) {
-		}
-	})
-}
-
-// tellProgress sends how far running tasks are.
-func (u *upstream) tellProgress(ctx context.Context) {
-	type one struct {
-		p *post
-		n news
-	}
-	var list []one
-	u.d.mu.Lock()
-	for _, w := range u.d.work {
-		if w.post != nil && !w.over {
-			list = append(list, one{w.post, news{log: w.tail, activity: w.now.text(), cost: w.m.timeCost}})
-		}
-	}
-	u.d.mu.Unlock()
-	for _, o := range list {
-		if err := u.post(ctx, o.p, stateRunning, o.n); err != nil {
-			return
-		}
-	}
-}
-
 // thumbnail passes the thumbnail of a posted task on.
 func (u *upstream) thumbnail(ctx context.Context, task int64, png []byte) error {
 	var b bytes.Buffer
@@ -278,18 +211,30 @@ func (u *upstream) send(ctx context.Context, method, path string, form url.Value
 	return u.do(ctx, method, path, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
 }
 
+// do makes a call without files.
 func (u *upstream) do(ctx context.Context, method, path, kind string, body io.Reader) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, shortCall)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, u.base+path, body)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", kind)
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
+	}
+	return u.carry(req)
+}
+
+const maxServerAnswer = 32 << 20 // a server of 2015 lists all its tasks
+
+// carry sends a request and returns the answer.
+func (u *upstream) carry(req *http.Request) ([]byte, error) {
 	res, err := u.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("reach the Flamenco server: %w", err)
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxServerAnswer))
 	if err != nil {
 		return nil, fmt.Errorf("read the Flamenco server's answer: %w", err)
 	}

@@ -1,6 +1,7 @@
 package flamenco
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"drover.farm/internal/farm"
 )
 
 // server is a Flamenco server that writes down what it is told.
@@ -17,12 +20,14 @@ type server struct {
 	*httptest.Server
 	mu     sync.Mutex
 	told   []string
-	answer string // to POST /managers
+	states map[string]map[string]string // of tasks, as GET /tasks shows them
+	answer string                       // to POST /managers
 	down   bool
+	after  func(told string) // once a request was carried out
 }
 
 func newServer(t *testing.T, answer string) *server {
-	s := &server{answer: answer}
+	s := &server{answer: answer, states: make(map[string]map[string]string)}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.ParseMultipartForm(1 << 20)
 		s.mu.Lock()
@@ -31,12 +36,24 @@ func newServer(t *testing.T, answer string) *server {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
+		switch r.Method + " " + r.URL.Path {
+		case "GET /tasks":
+			json.NewEncoder(w).Encode(s.states)
+			return
+		case "POST /tasks":
+			s.states[r.FormValue("id")] = map[string]string{"status": r.FormValue("status")}
+		}
 		r.Form.Del("log")
 		r.Form.Del("activity")
 		r.Form.Del("time_cost")
 		s.told = append(s.told, r.Method+" "+r.URL.Path+" "+r.Form.Encode())
 		if r.URL.Path == "/managers" {
 			io.WriteString(w, s.answer)
+		}
+		if fn := s.after; fn != nil {
+			s.mu.Unlock()
+			fn(s.told[len(s.told)-1])
+			s.mu.Lock()
 		}
 	}))
 	t.Cleanup(s.Close)
@@ -97,6 +114,36 @@ func TestServerOf2015IsToldOnce(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"POST /tasks id=5&status=running", "POST /tasks id=5&status=finished"}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestServerOf2015IsToldOnceThroughAKill kills the farm after the server has
+// heard a state, and before it has answered.
+func TestServerOf2015IsToldOnceThroughAKill(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, `{"uuid":"u-1"}`)
+	set := quick()
+	set.Server = s.URL
+	in, out := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	s.after = func(told string) {
+		if told == "POST /tasks id=5&status=finished" {
+			once.Do(func() { close(in); <-out })
+		}
+	}
+	b := setup(t, set)
+	p := b.pusher("node")
+	b.post(5, typePrint, `{"text":"x"}`)
+	p.end(p.task(), "finished", "x\n")
+	<-in
+	b.restart()
+	close(out)
+	b.until("the task is closed", func() bool {
+		_, err := b.f.Note(t.Context(), noteOpen(farm.FirstJob))
+		return farm.CodeOf(err) == farm.NotFound
+	})
+	if n := s.count("POST /tasks id=5&status=finished"); n != 1 {
+		t.Errorf("told %d times, want once", n)
 	}
 }
 
