@@ -26,4 +26,6 @@ var sayings = map[string]string{
 	"revoked":   "They are not valid any more.",
 	"granted":   "The points are granted.",
 	"published": "The build is in the library.",
+	"offered":   "The build is offered; it is set aside until an operator takes it.",
+	"known":     "That build was in the library already; it is used again.",
 }

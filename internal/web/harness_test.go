@@ -26,6 +26,7 @@ import (
 	"drover.farm/internal/blob/disk"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/frame"
+	"drover.farm/internal/library"
 	"drover.farm/internal/livelog"
 	"drover.farm/internal/secret"
 	"drover.farm/internal/store/mem"
@@ -136,6 +137,7 @@ func setup(t testing.TB, cfg Config, sets ...farm.Settings) *bundle {
 		b.check(err)
 	}
 	cfg.Farm, cfg.Blobs, cfg.Uploads, cfg.Logs = b.f, b.blobs, b.blobs.Uploads(), b.logs
+	cfg.Library = library.New(b.f, b.blobs, nil, library.Limits{})
 	cfg.Log = slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Version = "1.2.3"
 	if cfg.Fresh == 0 {

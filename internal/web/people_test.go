@@ -163,28 +163,3 @@ func TestHowAFlamencoWorkerJoins(t *testing.T) {
 		t.Errorf("an open door: %s", textOf(p))
 	}
 }
-
-func TestBuildsAreChanged(t *testing.T) {
-	t.Parallel()
-	b := setup(t, Config{})
-	i, err := b.blobs.Put(t.Context(), strings.NewReader("an archive"), nil)
-	b.check(err)
-	_, _, err = b.f.PublishBuild(t.Context(), principal("olga"), farm.Build{Product: "blender", Version: "4.2.1", OS: "linux", Arch: "x86_64", SHA256: i.SHA256.String()})
-	b.check(err)
-	if a := b.open("sam").post("/ui/renderers/1", "state", "retired"); a.status != 403 {
-		t.Errorf("a submitter retires a build: %d", a.status)
-	}
-	olga := b.open("olga")
-	for _, c := range []struct {
-		state, reason string
-		want          int
-		shown         string
-	}{{"aside", "<b>black</b> frames", 303, "&lt;b&gt;black&lt;/b&gt; frames"}, {"usable", "", 303, "Retire"}, {"retired", "", 303, "Use again"}, {"burnt", "", 400, ""}} {
-		if a := olga.post("/ui/renderers/1", "state", c.state, "reason", c.reason); a.status != c.want {
-			t.Errorf("%+v: %d %s", c, a.status, textOf(a.body))
-		}
-		if p := olga.page("/ui/renderers"); !strings.Contains(p, c.shown) {
-			t.Errorf("%+v: the page is %s", c, textOf(p))
-		}
-	}
-}

@@ -27,6 +27,8 @@ func (v *visit) kindOf(name string) (kind, error) {
 		k = farmKind{}
 	case what == "jobs" && rest == "":
 		k = jobsKind{}
+	case what == "builds" && rest == "":
+		k = buildsKind{}
 	case what == "workers" && rest == "":
 		k = workersKind{}
 	case what == "job" && len(ids) == 1:
@@ -241,6 +243,30 @@ func (workersKind) parts(ctx context.Context, s *site, _ *topic) ([]part, error)
 			return nil, err
 		}
 		out = append(out, part{name: fmt.Sprintf("worker-%d", w.ID), text: string(text)})
+	}
+	return out, nil
+}
+
+// buildsKind is the library of renderers.
+type buildsKind struct{}
+
+func (buildsKind) touched(_ *topic, e *farm.Event) bool {
+	return strings.HasPrefix(e.Type, "build.") || strings.HasPrefix(e.Type, "worker.")
+}
+func (buildsKind) every() time.Duration { return 5 * time.Second }
+
+func (buildsKind) parts(ctx context.Context, s *site, _ *topic) ([]part, error) {
+	rows, err := s.buildRows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]part, 0, len(rows))
+	for i := range rows {
+		text, err := s.draw("build-now", &rows[i])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, part{name: fmt.Sprintf("build-%d", rows[i].ID), text: string(text)})
 	}
 	return out, nil
 }

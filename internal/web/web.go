@@ -20,6 +20,7 @@ import (
 
 	"drover.farm/internal/blob"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/library"
 	"drover.farm/internal/livelog"
 	"drover.farm/internal/lockout"
 	"drover.farm/internal/secret"
@@ -28,13 +29,14 @@ import (
 // Prefix is where the pages lie on their listener.
 const Prefix = "/ui/"
 
-// Config is what the pages are made of. Farm, Blobs, Uploads and Logs are
+// Config is what the pages are made of. Farm, Blobs, Uploads, Logs and Library are
 // required; zero fields of the rest have the defaults named.
 type Config struct {
 	Farm    *farm.Farm
 	Blobs   blob.Store
 	Uploads blob.Uploads
 	Logs    *livelog.Store
+	Library *library.Library
 	Log     *slog.Logger // nil: nowhere
 	Version string       // of the program
 
@@ -42,6 +44,8 @@ type Config struct {
 	Fails *lockout.Counter
 	// Doors says which doors are open, for the pages about workers and settings.
 	Doors []Door
+	// Imports lists what is in the import folder; nil for no such folder.
+	Imports func() []library.File
 	// Usage says how full the store of files is; nil where that is not known.
 	Usage func(ctx context.Context) (Usage, error)
 

@@ -19,17 +19,18 @@ import (
 // core is what the main listener serves without the doors.
 func (s *Server) core(f *farm.Farm) *doors {
 	mux := http.NewServeMux()
+	lib := library.New(f, s.blobs, s.log, s.libraryLimits())
 	mux.HandleFunc("GET /healthz", s.health(f))
 	mux.Handle("GET /metrics", s.metrics(f))
-	mux.Handle(web.Prefix, s.web(f))
+	mux.Handle(web.Prefix, s.web(f, lib))
 	mux.HandleFunc("GET /{$}", s.front)
-	return &doors{api: s.native(f), main: mux, own: make(map[string]http.Handler)}
+	return &doors{api: s.native(f, lib), main: mux, own: make(map[string]http.Handler)}
 }
 
-func (s *Server) native(f *farm.Farm) http.Handler {
+func (s *Server) native(f *farm.Farm, lib *library.Library) http.Handler {
 	set := s.cfg.Settings
 	return native.New(native.Config{
-		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: library.New(f, s.blobs, s.log, s.libraryLimits()), Imports: s.importFiles, Log: s.log, Version: s.cfg.Version, Doors: s.doorNames(),
+		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: lib, Imports: s.importFiles, Log: s.log, Version: s.cfg.Version, Doors: s.doorNames(),
 		UploadLimit: int64(set.Files.UploadLimit), UploadExpiry: set.Files.UploadKept,
 		BodyTime: set.HTTP.BodyTime, Idle: set.HTTP.TransferIdle, Ping: set.HTTP.Ping, Poll: set.HTTP.LogPoll, MaxHeld: set.HTTP.MaxHeld,
 		Fails: s.fails,
@@ -37,10 +38,10 @@ func (s *Server) native(f *farm.Farm) http.Handler {
 }
 
 // web makes the pages for people.
-func (s *Server) web(f *farm.Farm) http.Handler {
+func (s *Server) web(f *farm.Farm, lib *library.Library) http.Handler {
 	set := s.cfg.Settings
 	return web.New(web.Config{
-		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Log: s.log, Version: s.cfg.Version, Fails: s.fails,
+		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: lib, Imports: s.importFiles, Log: s.log, Version: s.cfg.Version, Fails: s.fails,
 		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, Doors: s.shownDoors(), MaxLive: set.Web.MaxLive, UploadLimit: int64(set.Files.UploadLimit), Undo: set.Web.Undo,
 	})
 }
