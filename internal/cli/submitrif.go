@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 
-	"drover.farm/internal/api"
 	"drover.farm/internal/renderer/radiance"
 	"drover.farm/internal/submit"
 )
@@ -49,18 +47,9 @@ func (c *submitCmd) rif(a *App) (*ready, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := submit.New("")
-	for _, r := range p.Roots {
-		in.Root(r, false)
+	job, in, err := submit.Radiance(p, "", c.Name)
+	if err != nil {
+		return nil, err
 	}
-	in.Root(p.OutputDir, true)
-	for _, f := range p.Inputs {
-		if err := in.File(f); err != nil {
-			return nil, fmt.Errorf("read a file of the scene: %w", err)
-		}
-	}
-	in.Notes = append(in.Notes, p.Notes...)
-	return &ready{files: in, Submission: api.Submission{
-		Name: c.Name, Template: p.Template, Parameters: p.Parameters, Renderer: "radiance", Check: &api.Check{AllowBlack: true},
-	}}, nil
+	return &ready{files: in, Submission: job}, nil
 }

@@ -45,15 +45,9 @@ func (c *submitCmd) vrscene(a *App, farm *client.Client) (*ready, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := submit.New("")
-	for _, r := range p.Roots {
-		in.Root(r, false)
-	}
-	in.Root(p.OutputDir, true)
-	for _, f := range p.Inputs {
-		if err := in.File(f); err != nil {
-			return nil, fmt.Errorf("read a file of the scene: %w", err)
-		}
+	job, in, err := submit.VRay(p, "", c.Name, c.AllowBlack)
+	if err != nil {
+		return nil, err
 	}
 	for i, f := range p.Missing {
 		if c.Strict {
@@ -63,9 +57,7 @@ func (c *submitCmd) vrscene(a *App, farm *client.Client) (*ready, error) {
 			in.Notes = append(in.Notes, fmt.Sprintf("%s (%s) is missing and will not be sent", f.Path, f.Kind))
 		}
 	}
-	// A tile is empty but for its region.
-	check := &api.Check{Format: p.Format, Width: p.Width, Height: p.Height, AllowBlack: c.AllowBlack || p.Tiled}
-	return &ready{files: in, Submission: api.Submission{Name: c.Name, Template: p.Template, Parameters: p.Parameters, Renderer: "vray", Check: check}}, nil
+	return &ready{files: in, Submission: job}, nil
 }
 
 // hasLimit reports whether the farm has a limit of that name.

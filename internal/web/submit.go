@@ -41,9 +41,15 @@ type submitForm struct {
 	Scene   *sceneForm
 	Groups  []fieldGroup // of a template
 	About   string       // the template's description
+	Plan    bool         // a scene that its template is filled in for
+	Points  []string     // files of sensors that can be computed instead of views
 	Missing []string
 	Notes   []string
-	Values  url.Values // as they were typed
+	// Testable says that the first frame can be rendered ahead of the rest.
+	Testable bool
+	// Versions are those of the renderer that the job can be pinned to.
+	Versions []string
+	Values   url.Values // as they were typed
 }
 
 // Value is what was typed into a field, else a default.
@@ -136,13 +142,20 @@ func (v *visit) readUpload() error {
 // ask shows the form, with the words of an error when there was one.
 func (v *visit) ask(status int, p *prepared) error {
 	var err error
-	switch ext := strings.ToLower(path.Ext(p.form.Main)); ext {
+	switch p.kind() {
 	case ".blend":
 		err = p.readScene(v.ctx())
 	case ".vrscene", ".rif":
-		err = farm.Errorf(farm.Invalid, "scenes of the kind %s cannot be submitted here yet; an OpenJD template that renders them can", ext)
+		err = p.readPlanned(v.ctx(), v.Farm)
 	default:
 		err = p.readTemplate(v.ctx(), v.Farm)
+	}
+	if p.form.Versions == nil {
+		vs, listErr := v.Farm.Versions(v.ctx(), map[string]string{".blend": "blender", ".vrscene": "vray", ".rif": "radiance"}[p.kind()])
+		if listErr != nil {
+			return listErr
+		}
+		p.form.Versions = vs
 	}
 	if err != nil {
 		p.form.Error, status = sentence(p.hide(messageOf(err))), http.StatusBadRequest
@@ -187,7 +200,7 @@ func (p *prepared) readScene(ctx context.Context) error {
 	for _, m := range plan.Missing {
 		p.form.Missing = append(p.form.Missing, strings.TrimSpace(string(m.Kind)+" "+p.hide(cmp.Or(m.Path, m.Name))))
 	}
-	p.form.Scene = s
+	p.form.Scene, p.form.Testable = s, true
 	return nil
 }
 
@@ -201,20 +214,12 @@ func (p *prepared) readTemplate(ctx context.Context, f *farm.Farm) error {
 	if err != nil {
 		return err
 	}
+	p.fields(defs, stored, files)
 	for _, d := range defs {
-		if d.UserInterface.Control == "HIDDEN" {
-			continue
+		if d.Name == "Frames" && p.form.Value("p.Frames", cmp.Or(stored["Frames"], d.Default)) != "" {
+			_, err := renderer.ParseFrames(p.form.Value("p.Frames", cmp.Or(stored["Frames"], d.Default)))
+			p.form.Testable = err == nil
 		}
-		fl := field{ParameterDefinition: d, Value: p.form.Value("p."+d.Name, cmp.Or(stored[d.Name], d.Default))}
-		if d.Type == openjd.TypePath && d.UserInterface.Control == "CHOOSE_INPUT_FILE" {
-			fl.Files = files
-		}
-		at := slices.IndexFunc(p.form.Groups, func(g fieldGroup) bool { return g.Label == d.UserInterface.GroupLabel })
-		if at < 0 {
-			at = len(p.form.Groups)
-			p.form.Groups = append(p.form.Groups, fieldGroup{Label: d.UserInterface.GroupLabel})
-		}
-		p.form.Groups[at].Fields = append(p.form.Groups[at].Fields, fl)
 	}
 	return nil
 }
@@ -307,7 +312,13 @@ func (v *visit) submit() error {
 func (v *visit) plan(p *prepared) (api.Submission, *submit.Inputs, error) {
 	f := v.r.PostForm
 	text := func(name string) string { return strings.TrimSpace(f.Get(name)) }
-	if strings.ToLower(path.Ext(p.form.Main)) != ".blend" {
+	switch {
+	case p.planned():
+		if err := p.findPoints(); err != nil {
+			return api.Submission{}, nil, err
+		}
+		return p.planScene(v.ctx(), v.Farm, f)
+	case p.kind() != ".blend":
 		return p.planTemplate(v.ctx(), v.Farm, f)
 	}
 	var ns [3]int
@@ -325,9 +336,13 @@ func (v *visit) plan(p *prepared) (api.Submission, *submit.Inputs, error) {
 			return api.Submission{}, nil, err
 		}
 	}
+	device := text("device")
+	if device != "" && device != "CPU" && device != "GPU" {
+		return api.Submission{}, nil, farm.Errorf(farm.Invalid, "Cycles renders with the CPU or the GPU, not with %s", quoted(device))
+	}
 	plan, err := blender.NewPlan(v.ctx(), p.main, blender.PlanOptions{
 		JobName: text("name"), Frames: text("frames"), Format: text("format"), Width: ns[0], Height: ns[1], Samples: ns[2],
-		Engine: text("engine"), SceneName: text("scene"), Camera: text("camera"), OutputName: text("output"),
+		Engine: text("engine"), SceneName: text("scene"), Camera: text("camera"), OutputName: text("output"), Device: device,
 	})
 	if err != nil {
 		return api.Submission{}, nil, err
@@ -388,8 +403,9 @@ func (v *visit) handIn(p *prepared, job api.Submission, in *submit.Inputs) (int6
 			return 0, farm.Errorf(farm.Invalid, "the priority %s is no whole number", quoted(s))
 		}
 	}
-	s := farm.Submission{By: v.by, Priority: priority, Paused: v.r.PostForm.Get("paused") != "", Spec: farm.Spec{
-		Name: job.Name, Template: job.Template, Parameters: map[string]string{}, Renderer: job.Renderer, Order: farm.Order(v.r.PostForm.Get("order")),
+	tags := strings.FieldsFunc(v.r.PostForm.Get("tags"), func(r rune) bool { return r == ',' || r == ' ' })
+	s := farm.Submission{By: v.by, Priority: priority, Build: strings.TrimSpace(v.r.PostForm.Get("version")), Paused: v.r.PostForm.Get("paused") != "", Spec: farm.Spec{
+		Name: job.Name, Template: job.Template, Parameters: map[string]string{}, Renderer: job.Renderer, Order: farm.Order(v.r.PostForm.Get("order")), Tags: tags,
 	}}
 	for name, value := range job.Parameters {
 		if value == p.dir || strings.HasPrefix(value, p.dir+string(filepath.Separator)) {

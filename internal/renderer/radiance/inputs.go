@@ -35,12 +35,17 @@ const maxCommands = 20
 // and, in their turn, those that scenes, view files and commands name by a word
 // that is a file below dir. A file of Radiance's own library is none.
 func FindInputs(ctx context.Context, dir string, rif string, vars *Rif, more ...string) (*Inputs, error) {
+	return findInputs(ctx, dir, rif, vars, false, more...)
+}
+
+// findInputs is FindInputs; with foreign no file outside of dir is looked at.
+func findInputs(ctx context.Context, dir string, rif string, vars *Rif, foreign bool, more ...string) (*Inputs, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the project: %w", err)
 	}
 	defer root.Close()
-	s := &search{root: root, dir: dir, in: &Inputs{}, seen: map[string]bool{}}
+	s := &search{foreign: foreign, root: root, dir: dir, in: &Inputs{}, seen: map[string]bool{}}
 	for _, name := range slices.Concat([]string{rif}, vars.Files("materials", "scene", "illum", "objects"), more) {
 		s.named(name)
 	}
@@ -65,11 +70,12 @@ func FindInputs(ctx context.Context, dir string, rif string, vars *Rif, more ...
 }
 
 type search struct {
-	root *os.Root
-	dir  string
-	in   *Inputs
-	seen map[string]bool
-	todo []string
+	foreign bool
+	root    *os.Root
+	dir     string
+	in      *Inputs
+	seen    map[string]bool
+	todo    []string
 }
 
 // named takes a file that must be there.
@@ -100,12 +106,17 @@ func (s *search) word(w string) bool {
 	if filepath.IsAbs(name) {
 		if rel, err := filepath.Rel(s.dir, name); err == nil && filepath.IsLocal(rel) {
 			s.in.Outside = append(s.in.Outside, w) // it is here, but by a path that holds on this machine alone
+		} else if s.foreign {
+			return false
 		} else if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && !strings.HasPrefix(name, "/dev/") && !executable(info) {
 			s.in.Outside = append(s.in.Outside, w)
 		}
 		return false
 	}
 	if !filepath.IsLocal(name) {
+		if s.foreign {
+			return false
+		}
 		if info, err := os.Stat(filepath.Join(s.dir, name)); err == nil && info.Mode().IsRegular() {
 			s.in.Outside = append(s.in.Outside, w)
 		}

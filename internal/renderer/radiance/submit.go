@@ -41,6 +41,9 @@ type PlanOptions struct {
 	Trace     string // rtrace's options
 	HasTrace  bool   // they count also when they are empty
 	Pieces    int    // of the sensors
+	// Foreign says that a stranger sent the files: of those elsewhere on this
+	// machine it is not even looked whether they are there.
+	Foreign bool
 }
 
 // NewPlan plans a variable file's pictures or measuring field. Everything that
@@ -59,7 +62,7 @@ func NewPlan(ctx context.Context, file string, o PlanOptions) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Roots: []string{dir}, OutputDir: o.OutputDir}
-	if err := p.inputs(ctx, dir, filepath.Base(rif), vars); err != nil {
+	if err := p.inputs(ctx, dir, filepath.Base(rif), vars, o.Foreign); err != nil {
 		return nil, err
 	}
 	name := o.JobName
@@ -73,8 +76,8 @@ func NewPlan(ctx context.Context, file string, o PlanOptions) (*Plan, error) {
 	return p, p.pictures(vars, o)
 }
 
-func (p *Plan) inputs(ctx context.Context, dir, rif string, vars *Rif) error {
-	in, err := FindInputs(ctx, dir, rif, vars)
+func (p *Plan) inputs(ctx context.Context, dir, rif string, vars *Rif, foreign bool) error {
+	in, err := findInputs(ctx, dir, rif, vars, foreign)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ type PlanOptions struct {
 	Engine     string // -rtEngine
 	Tiles      string // such as 2x2; "" for none
 	Licence    bool   // each task draws on LicenceLimit
+	// Inside is a folder, its links resolved: files elsewhere are not looked at
+	// and count as missing; "" for anywhere.
+	Inside string
 }
 
 // Plan is a render of a scene, ready to be submitted.
@@ -51,7 +54,7 @@ func NewPlan(ctx context.Context, path string, o PlanOptions) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the scene: %w", err)
 	}
-	scene, err := ReadScene(ctx, path)
+	scene, err := ReadSceneIn(ctx, path, o.Inside)
 	if err != nil {
 		return nil, err
 	}

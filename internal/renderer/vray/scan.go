@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -55,9 +54,14 @@ func init() {
 
 // ReadScene reads a scene and what it includes, and looks for the files that they
 // name. Relative paths lie beside the file that names them.
-func ReadScene(ctx context.Context, path string) (*Scene, error) {
+func ReadScene(ctx context.Context, path string) (*Scene, error) { return ReadSceneIn(ctx, path, "") }
+
+// ReadSceneIn is ReadScene for a scene that a stranger sent: files that do not lie
+// in the folder inside, whose links are resolved, are not looked at and count as
+// missing.
+func ReadSceneIn(ctx context.Context, path, inside string) (*Scene, error) {
 	s := &Scene{}
-	r := &reader{ctx: ctx, scene: s, seen: map[string]bool{}}
+	r := &reader{ctx: ctx, scene: s, seen: map[string]bool{}, inside: inside}
 	if err := r.file(path, 0); err != nil {
 		return nil, err
 	}
@@ -69,6 +73,20 @@ type reader struct {
 	ctx   context.Context
 	scene *Scene
 	seen  map[string]bool
+	// inside is the folder that files must lie in; "" for any.
+	inside string
+}
+
+// may reports whether a path may be looked at.
+func (r *reader) may(path string) bool {
+	if r.inside == "" {
+		return true
+	}
+	if !beneath(path, r.inside) {
+		return false
+	}
+	real, err := filepath.EvalSymlinks(path)
+	return err == nil && beneath(real, r.inside)
 }
 
 func (r *reader) file(path string, depth int) error {
@@ -177,7 +195,7 @@ func (r *reader) need(value, kind, from string) []string {
 		p = filepath.Join(filepath.Dir(from), p)
 	}
 	paths := []string{filepath.Clean(p)}
-	if sequence.MatchString(p) {
+	if sequence.MatchString(p) && (r.inside == "" || beneath(filepath.Clean(p), r.inside)) {
 		found, err := filepath.Glob(sequence.ReplaceAllString(p, "*"))
 		if err == nil && len(found) > 0 {
 			paths = found
@@ -189,10 +207,10 @@ func (r *reader) need(value, kind, from string) []string {
 			continue
 		}
 		r.seen[p] = true
-		st, err := os.Stat(p)
-		missing := err != nil || !st.Mode().IsRegular()
-		if errors.Is(err, fs.ErrPermission) {
-			missing = true
+		missing := !r.may(p)
+		if !missing {
+			st, err := os.Stat(p)
+			missing = err != nil || !st.Mode().IsRegular()
 		}
 		r.scene.Files = append(r.scene.Files, File{Path: p, Kind: kind, Missing: missing})
 		if !missing {

@@ -263,7 +263,7 @@ function send(url, offset, blob, progress, signal) {
 }
 
 function dropzone(box) {
-  const pick = $('input[type=file]', box), list = $('[data-files]', box), form = $('form', box), go = $('[data-next]', form);
+  const list = $('[data-files]', box), form = $('form', box), go = $('[data-next]', form);
   const stop = new AbortController();
   let under = 0;
   const take = async (files) => {
@@ -289,7 +289,7 @@ function dropzone(box) {
     go.disabled = !ready;
     if (ready && box.hasAttribute('data-auto')) form.requestSubmit();
   };
-  pick.addEventListener('change', () => take([...pick.files]));
+  for (const pick of $$('input[type=file]', box)) pick.addEventListener('change', () => take([...pick.files]));
   box.addEventListener('dragover', (e) => { e.preventDefault(); box.classList.add('over'); });
   box.addEventListener('dragleave', () => box.classList.remove('over'));
   box.addEventListener('drop', async (e) => {
