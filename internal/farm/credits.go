@@ -37,6 +37,15 @@ func (e *Entry) Balance() Points { return e.Granted + e.Earned - e.Spent }
 type LedgerQuery struct {
 	Account string
 	Job     int64
+	After   *LedgerPlace // only entries that come later: the cursor of a page
+	Limit   int
+}
+
+// LedgerPlace is a place in the order of the ledger: the newest job first, what
+// was granted last, and by account for each job.
+type LedgerPlace struct {
+	Job     int64
+	Account string
 }
 
 type entryKey struct {

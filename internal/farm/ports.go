@@ -39,7 +39,7 @@ type Reader interface {
 	Accounts(ctx context.Context) ([]*User, []*Token, error)
 	// Builds lists the builds by id.
 	Builds(ctx context.Context) ([]*Build, error)
-	// Ledger lists entries by account and job.
+	// Ledger lists entries, the newest job first, and by account for each job.
 	Ledger(ctx context.Context, q LedgerQuery) ([]*Entry, error)
 	// Events lists events with an id greater than after, oldest first, and the
 	// id of the oldest event still kept.

@@ -68,20 +68,26 @@ func (s *Store) Builds(context.Context) ([]*farm.Build, error) {
 	return s.buildList(), nil
 }
 
-// Ledger lists entries of the ledger by account and job.
+// Ledger lists entries of the ledger, the newest job first.
 func (s *Store) Ledger(_ context.Context, q farm.LedgerQuery) ([]*farm.Entry, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var out []*farm.Entry
 	for k, e := range s.ledger {
+		if q.After != nil && (k.job > q.After.Job || k.job == q.After.Job && k.account <= q.After.Account) {
+			continue
+		}
 		if (q.Account == "" || q.Account == k.account) && (q.Job == 0 || q.Job == k.job) {
 			c := *e
 			out = append(out, &c)
 		}
 	}
 	slices.SortFunc(out, func(a, b *farm.Entry) int {
-		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Job, b.Job))
+		return cmp.Or(cmp.Compare(b.Job, a.Job), cmp.Compare(a.Account, b.Account))
 	})
+	if q.Limit > 0 && len(out) > q.Limit {
+		out = out[:q.Limit]
+	}
 	return out, nil
 }
 

@@ -13,7 +13,7 @@ import (
 // entries reads lines of the ledger.
 func entries(ctx context.Context, q querier, tail string, args ...any) ([]*farm.Entry, error) {
 	var out []*farm.Entry
-	err := each(ctx, q, "SELECT account, job, granted, earned, spent, frames, updated FROM ledger "+tail+" ORDER BY account, job", args, func(r pgx.Rows) error {
+	err := each(ctx, q, "SELECT account, job, granted, earned, spent, frames, updated FROM ledger "+tail, args, func(r pgx.Rows) error {
 		e := &farm.Entry{}
 		var updated int64
 		out = append(out, e)
@@ -52,7 +52,7 @@ func (s *Store) Builds(ctx context.Context) ([]*farm.Build, error) {
 	return bodies[farm.Build](ctx, s.pool, "SELECT body FROM builds ORDER BY id")
 }
 
-// Ledger lists entries of the ledger.
+// Ledger lists entries of the ledger, the newest job first.
 func (s *Store) Ledger(ctx context.Context, q farm.LedgerQuery) ([]*farm.Entry, error) {
 	where, args := "WHERE true", []any{}
 	if q.Account != "" {
@@ -62,6 +62,15 @@ func (s *Store) Ledger(ctx context.Context, q farm.LedgerQuery) ([]*farm.Entry, 
 	if q.Job != 0 {
 		args = append(args, q.Job)
 		where += fmt.Sprintf(" AND job = $%d", len(args))
+	}
+	if q.After != nil {
+		args = append(args, q.After.Job, q.After.Account)
+		where += fmt.Sprintf(" AND job <= $%d AND (job < $%[1]d OR account > $%d)", len(args)-1, len(args))
+	}
+	where += " ORDER BY job DESC, account"
+	if q.Limit > 0 {
+		args = append(args, q.Limit)
+		where += fmt.Sprintf(" LIMIT $%d", len(args))
 	}
 	return entries(ctx, s.pool, where, args...)
 }

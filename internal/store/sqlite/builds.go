@@ -11,7 +11,7 @@ import (
 // entries reads lines of the ledger.
 func entries(ctx context.Context, q querier, tail string, args ...any) ([]*farm.Entry, error) {
 	var out []*farm.Entry
-	err := each(ctx, q, "SELECT account, job, granted, earned, spent, frames, updated FROM ledger "+tail+" ORDER BY account, job", args, func(r *sql.Rows) error {
+	err := each(ctx, q, "SELECT account, job, granted, earned, spent, frames, updated FROM ledger "+tail, args, func(r *sql.Rows) error {
 		e := &farm.Entry{}
 		var updated int64
 		out = append(out, e)
@@ -50,7 +50,7 @@ func (s *Store) Builds(ctx context.Context) ([]*farm.Build, error) {
 	return bodies[farm.Build](ctx, s.read, "SELECT body FROM builds ORDER BY id")
 }
 
-// Ledger lists entries of the ledger.
+// Ledger lists entries of the ledger, the newest job first.
 func (s *Store) Ledger(ctx context.Context, q farm.LedgerQuery) ([]*farm.Entry, error) {
 	where, args := "WHERE true", []any{}
 	if q.Account != "" {
@@ -60,6 +60,15 @@ func (s *Store) Ledger(ctx context.Context, q farm.LedgerQuery) ([]*farm.Entry, 
 	if q.Job != 0 {
 		args = append(args, q.Job)
 		where += " AND job = ?"
+	}
+	if q.After != nil {
+		args = append(args, q.After.Job, q.After.Job, q.After.Account)
+		where += " AND job <= ? AND (job < ? OR account > ?)"
+	}
+	where += " ORDER BY job DESC, account"
+	if q.Limit > 0 {
+		args = append(args, q.Limit)
+		where += " LIMIT ?"
 	}
 	return entries(ctx, s.read, where, args...)
 }

@@ -54,9 +54,17 @@ func testLedger(t *testing.T, open Factory) {
 	}
 	b.same("loaded entries", byKey, map[string]*farm.Entry{"ann00": grant, "ann01": earned, "bob01": paid})
 	b.same("balances", s.Balances, map[string]farm.Points{"ann": 5690, "bob": -700})
-	all := []*farm.Entry{grant, earned, old, paid}
-	b.same("the ledger", must[[]*farm.Entry](t)(b.s.Ledger(t.Context(), farm.LedgerQuery{})), all)
-	b.same("of an account", must[[]*farm.Entry](t)(b.s.Ledger(t.Context(), farm.LedgerQuery{Account: "ann"})), all[:3])
-	b.same("of a job", must[[]*farm.Entry](t)(b.s.Ledger(t.Context(), farm.LedgerQuery{Job: 1000})), []*farm.Entry{earned, paid})
-	b.same("of both", must[[]*farm.Entry](t)(b.s.Ledger(t.Context(), farm.LedgerQuery{Account: "ann", Job: 1000})), []*farm.Entry{earned})
+	all := []*farm.Entry{old, earned, paid, grant}
+	ledger := func(q farm.LedgerQuery) []*farm.Entry { return must[[]*farm.Entry](t)(b.s.Ledger(t.Context(), q)) }
+	b.same("the ledger", ledger(farm.LedgerQuery{}), all)
+	b.same("of an account", ledger(farm.LedgerQuery{Account: "ann"}), []*farm.Entry{old, earned, grant})
+	b.same("of a job", ledger(farm.LedgerQuery{Job: 1000}), []*farm.Entry{earned, paid})
+	b.same("of both", ledger(farm.LedgerQuery{Account: "ann", Job: 1000}), []*farm.Entry{earned})
+	for n := range all {
+		if n > 0 {
+			after := &farm.LedgerPlace{Job: all[n-1].Job, Account: all[n-1].Account}
+			b.same("a page", ledger(farm.LedgerQuery{After: after, Limit: 2}), all[n:min(n+2, len(all))])
+		}
+	}
+	b.same("a page of an account", ledger(farm.LedgerQuery{Account: "ann", After: &farm.LedgerPlace{Job: 1000, Account: "ann"}}), []*farm.Entry{grant})
 }
