@@ -1,6 +1,8 @@
 package web
 
 import (
+	"bytes"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -161,5 +163,63 @@ func TestHowAFlamencoWorkerJoins(t *testing.T) {
 	}
 	if p := opened.open("rick").page("/ui/workers/add"); !strings.Contains(p, "10.0.0.5:7777") || !strings.Contains(p, "10.0.0.0/8") {
 		t.Errorf("an open door: %s", textOf(p))
+	}
+}
+
+// TestPoints shows the ledger to whom it belongs, page by page.
+func TestPoints(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	w := b.join("node")
+	for i := range 3 {
+		j := b.submit("sam", fmt.Sprintf("<i>job</i> %d", i), 1)
+		l := b.claim(w)
+		b.mu.Lock()
+		b.now = b.now.Add(time.Minute)
+		b.mu.Unlock()
+		i, err := b.blobs.Put(t.Context(), bytes.NewReader(drawing(1)), nil)
+		b.check(err)
+		_, err = b.f.Complete(t.Context(), farm.Result{By: principal("rick"), Worker: w.ID, Lease: l.ID, Task: l.Task, Seconds: 30, Outputs: []farm.File{{Name: "1.png", SHA256: i.SHA256.String(), Size: i.Size}}})
+		b.check(err)
+		if j.ID == 1001 {
+			b.check(b.f.Remove(t.Context(), farm.JobChange{By: principal("sam"), Job: j.ID}))
+		}
+	}
+	root, sam, rick := b.open("root"), b.open("sam"), b.open("rick")
+	for path, want := range map[string]int{"/ui/users/rick/points": 303, "/ui/users/nobody/points": 404} {
+		if a := root.post(path, "points", "-2.5"); a.status != want {
+			t.Errorf("%s: %d %s", path, a.status, textOf(a.body))
+		}
+	}
+	if a := root.post("/ui/users/rick/points", "points", "many"); a.status != 400 {
+		t.Errorf("no number: %d", a.status)
+	}
+	if a := root.post("/ui/users/sam/weight", "weight", "2"); a.status != 303 {
+		t.Errorf("a share: %d %s", a.status, textOf(a.body))
+	}
+	if u, _ := b.f.Account("sam"); u.Weight != 2 {
+		t.Errorf("the share of sam is %g", u.Weight)
+	}
+	if p := rick.page("/ui/account/points"); strings.Count(p, "<tr>") != 5 || !strings.Contains(p, "−2.5") || !strings.Contains(p, "−1 now") || !strings.Contains(p, "&lt;i&gt;job&lt;/i&gt; 2") || !strings.Contains(p, "removed") {
+		t.Errorf("the points of rick: %s", textOf(p))
+	}
+	if p := sam.page("/ui/account/points"); strings.Count(p, "<tr>") != 4 || !strings.Contains(p, "−1.5 now") {
+		t.Errorf("the points of sam: %s", textOf(p))
+	}
+	if p := root.page("/ui/users/points"); strings.Count(p, "<tr>") != 8 {
+		t.Errorf("all points: %s", textOf(p))
+	}
+	if a := sam.get("/ui/users/points?account=rick"); a.status != 403 {
+		t.Errorf("the points of another: %d", a.status)
+	}
+	lines, next, err := b.f.LedgerPage(t.Context(), principal("root"), "", "", 3)
+	b.check(err)
+	more, end, err := b.f.LedgerPage(t.Context(), principal("root"), "", next, 10)
+	b.check(err)
+	if len(lines) != 3 || len(more) != 4 || end != "" || lines[0].Name != "<i>job</i> 2" {
+		t.Errorf("pages of %d and %d lines, then %q", len(lines), len(more), end)
+	}
+	if a := root.get("/ui/users/points?after=x"); a.status != 400 {
+		t.Errorf("no cursor: %d", a.status)
 	}
 }
