@@ -3,8 +3,10 @@ package store
 import (
 	"encoding/json"
 	"strconv"
+	"sync"
 	"time"
 
+	"drover.farm/internal/appendjson"
 	"drover.farm/internal/farm"
 )
 
@@ -14,7 +16,9 @@ func Attempts(as []farm.Attempt) (string, error) {
 	if len(as) == 0 {
 		return "", nil
 	}
-	b := make([]byte, 0, 192*len(as))
+	scratch := scratches.Get().(*[]byte)
+	defer scratches.Put(scratch)
+	b := (*scratch)[:0]
 	for i := range as {
 		b = append(b, "[,"[min(i, 1)])
 		var err error
@@ -22,8 +26,17 @@ func Attempts(as []farm.Attempt) (string, error) {
 			return "", err
 		}
 	}
-	return string(append(b, ']')), nil
+	b = append(b, ']')
+	if cap(b) <= maxScratch {
+		*scratch = b
+	}
+	return string(b), nil
 }
+
+// scratches are buffers that columns are made in, up to a size.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxScratch = 64 << 10
 
 func appendAttempt(b []byte, a *farm.Attempt) ([]byte, error) {
 	b = append(b, `{"lease":`...)
@@ -43,11 +56,10 @@ func appendAttempt(b []byte, a *farm.Attempt) ([]byte, error) {
 	b = appendText(b, `,"log":`, a.Log, false)
 	b = appendInt(b, `,"memory":`, a.Memory)
 	if a.Seconds != 0 {
-		text, err := json.Marshal(a.Seconds)
-		if err != nil {
+		var err error
+		if b, err = appendjson.Float(append(b, `,"seconds":`...), a.Seconds); err != nil {
 			return nil, err
 		}
-		b = append(append(b, `,"seconds":`...), text...)
 	}
 	b = appendText(b, `,"build":`, a.Build, false)
 	if len(a.Outputs) > 0 {
@@ -68,22 +80,12 @@ func appendInt(b []byte, key string, n int64) []byte {
 }
 
 func appendTime(b []byte, key string, t time.Time) []byte {
-	b = append(append(b, key...), '"')
-	return append(t.AppendFormat(b, time.RFC3339Nano), '"')
+	return appendjson.Time(append(b, key...), t)
 }
 
-// appendText writes a string, which only encoding/json escapes when there is
-// something to escape.
 func appendText(b []byte, key, s string, always bool) []byte {
 	if s == "" && !always {
 		return b
 	}
-	b = append(b, key...)
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			text, _ := json.Marshal(s) // a string always encodes
-			return append(b, text...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
+	return appendjson.String(append(b, key...), s)
 }

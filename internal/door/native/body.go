@@ -186,7 +186,7 @@ func (c *call) reply(status int, v any) error {
 	}
 	buf := buffers.Get().(*bytes.Buffer)
 	defer release(buf)
-	if err := json.NewEncoder(buf).Encode(v); err != nil {
+	if err := encode(buf, v); err != nil {
 		return fmt.Errorf("encode an answer: %w", err)
 	}
 	h["Content-Type"] = typeJSON
@@ -194,6 +194,19 @@ func (c *call) reply(status int, v any) error {
 	c.w.WriteHeader(status)
 	c.send(int64(buf.Len()), func() { _, _ = c.w.Write(buf.Bytes()) }) // a client that went away misses it
 	return nil
+}
+
+// encode writes a document and a line's end.
+func encode(buf *bytes.Buffer, v any) error {
+	a, ok := v.(interface {
+		AppendJSON([]byte) ([]byte, error)
+	})
+	if !ok {
+		return json.NewEncoder(buf).Encode(v)
+	}
+	b, err := a.AppendJSON(buf.AvailableBuffer())
+	buf.Write(append(b, '\n'))
+	return err
 }
 
 func isNil(v any) bool {
