@@ -119,8 +119,9 @@ func (r *render) text() string {
 	return r.log.String()
 }
 
-func startRender(argv []string) (*render, error) {
+func startRender(argv []string, env ...string) (*render, error) {
 	r := &render{cmd: exec.Command(argv[0], argv[1:]...), done: make(chan struct{})}
+	r.cmd.Env = append(os.Environ(), env...)
 	r.cmd.Stdout, r.cmd.Stderr = r, r
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
@@ -308,11 +309,15 @@ func (p *pull) round() {
 	out := filepath.Join(p.dir, "output", fmt.Sprint(task.Options.Task))
 	path := fmt.Sprintf("/tasks/%d", task.Options.Task)
 	p.f.form("PATCH", path, "status", "active")
+	if err := os.RemoveAll(job); err != nil {
+		p.f.t.Error(err)
+	}
 	p.fetch(fmt.Sprintf("/tasks/zip/%d", task.Options.Job), job)
+	p.fetch(fmt.Sprintf("/static/storage/%d/dependencies_%d.zip", task.Options.Job, task.Options.Task), job)
 	for i := range argv {
 		argv[i] = strings.NewReplacer("==command==", "blender", "==jobpath==", job+"/", "==outputpath==", out).Replace(argv[i])
 	}
-	r, err := startRender(argv)
+	r, err := startRender(argv, "WORKER_JOBPATH="+job)
 	if err != nil {
 		p.f.t.Error(err)
 		return
@@ -358,10 +363,7 @@ func (p *pull) fetch(path, dir string) {
 		p.f.t.Error(err)
 		return
 	}
-	if err = os.RemoveAll(dir); err == nil {
-		err = os.CopyFS(dir, z)
-	}
-	if err != nil {
+	if err := os.CopyFS(dir, z); err != nil {
 		p.f.t.Error(err)
 	}
 }

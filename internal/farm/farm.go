@@ -34,6 +34,7 @@ type Farm struct {
 	log      *slog.Logger
 	clock    Clock
 	settings Settings
+	reach    sync.Map // ReachFunc by door
 	through  map[string]func(*Spec) bool
 
 	ops      chan *op

@@ -787,6 +787,12 @@ func TestWhySaysWhatKeepsAJob(t *testing.T) {
 			b.check(errOf(b.f.Pause(b.t.Context(), farm.JobChange{By: ann, Job: id, Reason: "wait for the light"})))
 		}, "paused: wait for the light"},
 		{"busy", template("1-2"), func(b *bundle, _ int64) { b.mustClaim(b.worker("w")) }, "every worker that fits is busy (1)"},
+		{"out of reach", template("1"), func(b *bundle, _ int64) {
+			door := b.worker("w").Door
+			b.f.Reach(door, func(j *farm.Job, w *farm.Worker) (string, string) {
+				return fmt.Sprintf("%s finds no file of job %d", w.Name, j.ID), "a share"
+			})
+		}, "of 1 worker none fits: cannot do this job: w finds no file of job 1000"},
 		{"free", template("1-2"), func(b *bundle, _ int64) { b.worker("w") }, "free and fitting: 1 worker"},
 		{"disabled", template("1"), func(b *bundle, _ int64) {
 			off := false

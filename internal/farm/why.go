@@ -148,7 +148,7 @@ func (st *state) classes(j *job, s *step) []WorkerClass {
 	for _, id := range slices.Sorted(maps.Keys(st.workers)) {
 		w := st.workers[id]
 		w.info.Closed = w.closed(st.now)
-		rs := st.queue.Explain(row, &w.info)
+		rs := append(st.f.unreached(j.Job, w.Worker), st.queue.Explain(row, &w.info)...)
 		key := fmt.Sprint(rs)
 		c := byKey[key]
 		if c == nil {
@@ -166,6 +166,28 @@ func (st *state) classes(j *job, s *step) []WorkerClass {
 	}
 	slices.SortStableFunc(out, func(a, b WorkerClass) int { return cmp.Compare(b.Workers, a.Workers) })
 	return out
+}
+
+// ReachFunc says why a worker of a door cannot do a job although the farm's own
+// conditions let it, and what would change that; "" when it can. The dispatcher
+// calls it: it must be quick, wait for nothing and keep nothing of the two.
+type ReachFunc func(*Job, *Worker) (why, change string)
+
+// Reach lets a door that refuses jobs in its claims (ClaimRequest.Only) say so to
+// people.
+func (f *Farm) Reach(door string, fn ReachFunc) { f.reach.Store(door, fn) }
+
+// unreached is what the worker's door has against the job.
+func (f *Farm) unreached(j *Job, w *Worker) []sched.Reason {
+	fn, ok := f.reach.Load(w.Door)
+	if !ok {
+		return nil
+	}
+	why, change := fn.(ReachFunc)(j, w)
+	if why == "" {
+		return nil
+	}
+	return []sched.Reason{{Code: "reach", Have: why, Want: change}}
 }
 
 // sum says in one sentence what keeps a step's tasks waiting.
@@ -223,6 +245,8 @@ func changeFor(rs []sched.Reason) string {
 		return "a worker that has it, or a job that asks for less"
 	case "limit":
 		return "wait until it is given back, or raise the limit (\"drover limit set\")"
+	case "reach":
+		return r.Want
 	case "busy":
 		return "wait until the worker's running tasks end"
 	case "avoided":

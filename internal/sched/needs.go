@@ -87,7 +87,7 @@ func (w *Worker) free(name string) float64 { return w.Amounts[name] - w.Used[nam
 
 // Reason says why a worker does not get a step, and what would change it.
 type Reason struct {
-	Code string `json:"code"` // closed, door, form, tags, owner, job, amount, attribute, busy, limit, avoided
+	Code string `json:"code"` // closed, door, form, tags, owner, job, amount, attribute, reach, busy, limit, avoided
 	Name string `json:"name,omitempty"`
 	Want string `json:"want,omitempty"`
 	Have string `json:"have,omitempty"`

@@ -27,6 +27,8 @@ func (r Reason) String() string {
 			return fmt.Sprintf("needs %s %s, the worker has %s", product, strings.TrimPrefix(r.Want, "present"), r.Have)
 		}
 		return fmt.Sprintf("needs %s to be %s, the worker has %s", attribute(r.Name), r.Want, r.Have)
+	case "reach":
+		return "cannot do this job: " + r.Have
 	case "busy":
 		if r.Name == "slots" {
 			return "is busy: none of its slots is free just now"

@@ -3,7 +3,6 @@ package flamenco
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/url"
 	"time"
@@ -46,23 +45,7 @@ func (d *Door) also(j *farm.Job) int {
 
 // fits says which jobs a worker can do. The dispatcher calls what it returns.
 func (d *Door) fits(t target) func(*farm.Job) bool {
-	return func(j *farm.Job) bool {
-		d.mu.Lock()
-		p := d.posts[j.ID]
-		d.mu.Unlock()
-		if p == nil {
-			return isBlender(&j.Spec) && (t.pull || d.canStage(t.sys)) && d.portable(j)
-		}
-		if d.busy(j.ID, nil) {
-			return false
-		}
-		_, err := d.compilePost(p, t, []int64{1}, len(j.Spec.Files) > 0 && len(p.order.file) == 0)
-		var reach errReach
-		if errors.As(err, &reach) {
-			d.log.Debug("a worker cannot do a task", "task", p.ID, "err", err)
-		}
-		return err == nil && (t.pull || len(p.order.file) > 0 || p.Type == typePrint || d.canStage(t.sys))
-	}
+	return func(j *farm.Job) bool { return d.unfit(j, t) == nil && !d.busy(j.ID, nil) }
 }
 
 // busy reports whether a worker other than that of w is at the posted job: as in
@@ -94,8 +77,7 @@ func (d *Door) prepare(m *member, w *work) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		zipped := len(w.job.Spec.Files) > 0 && len(o.file) == 0
-		if t.pull || !zipped {
+		if zipped := zipped(w.job, w.post); t.pull || !zipped {
 			d.makeOutput(o)
 			return d.compilePost(w.post, t, w.frames, zipped)
 		}

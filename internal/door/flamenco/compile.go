@@ -29,11 +29,6 @@ type target struct {
 	quick bool
 }
 
-// errReach is why a worker cannot be given a job; people read it in the log.
-type errReach string
-
-func (e errReach) Error() string { return string(e) }
-
 // program is the Blender of a worker. It is what /settings names, for this is a
 // worker of Flamenco.
 func (d *Door) program(t target) string {
@@ -54,21 +49,30 @@ func (d *Door) compilePost(p *post, t target, frames []int64, zipped bool) ([]st
 		return []string{"echo", o.text}, nil
 	}
 	file, output := d.shares.on(o.file, t.sys), d.shares.on(o.output, t.sys)
+	if t.pull {
+		if err := d.lacksProgram(p, t); err != nil {
+			return nil, err
+		}
+	}
+	from := outputFolder
 	if t.pull && zipped {
-		file, output = hereJob+"/"+o.filepath, hereOutput+"/#####"
+		file, output, from = hereJob+"/"+o.filepath, hereOutput, jobFolder
+		if stageable(p) {
+			output += "/#####"
+		}
 	}
 	if file == "" || output == "" {
-		return nil, errReach(fmt.Sprintf("task %d names no scene and output for %s, and no share has them there", p.ID, t.sys))
+		return nil, d.unnamed(p, t)
 	}
 	first, last := frames[0], frames[len(frames)-1]
 	ends := []string{"--frame-start", num(first), "--frame-end", num(last)}
 	switch p.Type {
 	case typeTile:
 		output = join(output, fmt.Sprintf("tiled_%d_", o.tile))
-		return args1(d.program(t), "--background", file, "--render-output", output, "--python-expr", tileScript(o.tile, o.tiles), ends,
+		return args1(d.program(t), "--background", file, "--render-output", output, "--python-exit-code", "1", "--python-expr", tileScript(o.tile, o.tiles), ends,
 			"--render-anim", "--enable-autoexec"), nil
 	case typeMix:
-		return args1(d.program(t), "--background", file, "--render-output", join(output, ""), "--python-expr", mixScript(o.tiles, first), ends,
+		return args1(d.program(t), "--background", file, "--render-output", join(output, ""), "--python-exit-code", "1", "--python-expr", mixScript(o.tiles, first, from), ends,
 			format(o.format), "--render-anim", "--enable-autoexec"), nil
 	}
 	script, err := d.settingsScript(o, t)
@@ -84,6 +88,15 @@ func (d *Door) compilePost(p *post, t target, frames []int64, zipped bool) ([]st
 	return args1(d.program(t), "--background", file, "--render-output", output, script, ends, format(o.format), "--render-anim", "--enable-autoexec"), nil
 }
 
+// unnamed says that a worker finds neither paths nor an archive.
+func (d *Door) unnamed(p *post, t target) error {
+	if len(p.order.file) == 0 {
+		return &errReach{"its files come as an archive, which only workers of 2016 fetch", "start a worker of 2016"}
+	}
+	return &errReach{fmt.Sprintf("task %d names no scene and output for %s, and no share has them there", p.ID, t.sys),
+		fmt.Sprintf("name file_path_%s and output_path_%s in its settings, name a share in flamenco.shares that has them there, or post it with an archive (jobfile) for workers of 2016", t.sys, t.sys)}
+}
+
 // settingsScript are the arguments for a task's render settings: the script in
 // the folder that /settings names, or what it is known to set.
 func (d *Door) settingsScript(o *order, t target) ([]string, error) {
@@ -97,7 +110,7 @@ func (d *Door) settingsScript(o *order, t target) ([]string, error) {
 	if known {
 		return []string{"--python-expr", sizeScript(p)}, nil
 	}
-	return nil, errReach(fmt.Sprintf("the render settings %s are nowhere for %s: set render_settings_path_%s", o.script, t.sys, t.sys))
+	return nil, &errReach{fmt.Sprintf("the render settings %s are nowhere for %s", o.script, t.sys), fmt.Sprintf("set render_settings_path_%s by POST /settings", t.sys)}
 }
 
 // lacks reports whether a script is not in the folder of render settings, as far
@@ -129,7 +142,10 @@ func (d *Door) compileJob(j *farm.Job, t target, frames []int64, in, out string)
 }
 
 // pattern is what a job's pictures are called, with # for the frame's number.
-func pattern(j *farm.Job) string { return orText(j.Spec.Parameters["OutputName"], "####") }
+func pattern(j *farm.Job) string {
+	p := j.Spec.Parameters // of Drover's own template, or of that of strips
+	return orText(p["OutputName"], p["Prefix"]+"####")
+}
 
 // sceneName is where a job's scene lies below the root that holds its files.
 func sceneName(j *farm.Job) string {

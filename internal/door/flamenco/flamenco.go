@@ -48,7 +48,7 @@ type Door struct {
 	work     map[int64]*work   // by the id that its worker knows
 	posts    map[int64]*post   // posted tasks that are not closed, by job
 	last     map[int64]news    // what workers said last of posted tasks, by job
-	reach    map[int64]bool    // foreign jobs that Flamenco workers can render, once looked at
+	reach    map[int64]error   // whether Flamenco workers can render a foreign job, once looked at
 	settings map[string]string // that were set
 	posting  [64]sync.Mutex    // the same task is posted once at a time
 	hashes   hashes
@@ -58,7 +58,7 @@ type Door struct {
 // begins to dial out. Stop ends that.
 func New(cfg Config) (*Door, error) {
 	d := &Door{cfg: cfg, set: cfg.Settings.withDefaults(), farm: cfg.Farm, log: cfg.Log, big: make(chan struct{}, 4),
-		crew: make(map[int64]*member), work: make(map[int64]*work), posts: make(map[int64]*post), last: make(map[int64]news), reach: make(map[int64]bool), settings: make(map[string]string)}
+		crew: make(map[int64]*member), work: make(map[int64]*work), posts: make(map[int64]*post), last: make(map[int64]news), reach: make(map[int64]error), settings: make(map[string]string)}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -105,6 +105,7 @@ func (d *Door) open(ctx context.Context) error {
 	if err := d.muster(ctx); err != nil {
 		return err
 	}
+	d.farm.Reach(Name, d.why)
 	d.jobs.Go(d.closing)
 	d.up.start()
 	return nil

@@ -35,7 +35,7 @@ const maxHashes = 10_000
 func (d *Door) ingest(ctx context.Context, s *farm.Spec, o *order) error {
 	scene, output := d.shares.local(o.file), d.shares.local(o.output)
 	_, known := d.presets[o.script]
-	if scene == "" || output == "" || o.script != "" && !known {
+	if scene == "" || output == "" || o.command != "" || o.script != "" && !known {
 		return nil
 	}
 	name := filepath.Base(output)

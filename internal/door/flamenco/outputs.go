@@ -20,7 +20,7 @@ const maxOutputs = 10_000
 // cannot see it; then the worker's word counts.
 func (d *Door) outputs(w *work, file *upload) (out map[int64][]farm.File, seen bool, err error) {
 	root := slices.IndexFunc(w.job.Spec.Roots, func(r farm.Root) bool { return r.Output })
-	if root < 0 || !isBlender(&w.job.Spec) {
+	if root < 0 {
 		return nil, false, nil
 	}
 	dir, name := d.outputDir(w)

@@ -44,6 +44,7 @@ type order struct {
 	output   paths
 	filepath string // the scene in the archive of the job
 	script   string // of render settings
+	command  string // another program than the default one, by its name in the job type
 	format   string
 	frames   renderer.Frames
 	tile     int
@@ -51,6 +52,8 @@ type order struct {
 }
 
 const (
+	defaultCommand = "default"
+
 	maxSettings  = 64 << 10
 	maxPath      = 1024 // of OpenJD parameters
 	maxTiles     = 1000
@@ -81,6 +84,9 @@ func parseOrder(kind string, settings []byte) (*order, error) {
 	}
 	o.filepath, o.script, o.format = s.text("filepath"), s.text("render_settings"), s.text("format")
 	s.checkFiles(o)
+	if o.command = s.text("command_name"); o.command == defaultCommand {
+		o.command = ""
+	}
 	o.frames = s.frames()
 	if kind == typeTile || kind == typeMix {
 		o.tiles = int(s.whole("tiles", 1, maxTiles))

@@ -214,7 +214,7 @@ func TestArchivesThatEscape(t *testing.T) {
 func TestPullWorkerRendersAJobOfAnotherDoor(t *testing.T) {
 	t.Parallel()
 	b := setup(t, quick())
-	b.door.reach[farm.FirstJob] = true // as if its scene had been looked at
+	b.door.reach[farm.FirstJob] = nil // as if its scene had been looked at
 	info, err := b.blobs.Put(t.Context(), strings.NewReader("BLENDER"), nil)
 	b.check(err)
 	_, err = b.f.Submit(t.Context(), farm.Submission{By: admin, Priority: 50, Spec: farm.Spec{
@@ -254,4 +254,13 @@ func TestThumbnails(t *testing.T) {
 	}
 	b.want(400, b.form("POST", "/tasks/thumbnails", map[string]string{"task_id": "5"}, "file", "t.png", []byte("no picture")))
 	b.want(400, b.form("POST", "/tasks/thumbnails", map[string]string{"task_id": "5"}, "file", "t.exe", []byte(picture(t))))
+}
+
+func unzip(t *testing.T, body string) []*zip.File {
+	t.Helper()
+	z, err := zip.NewReader(strings.NewReader(body), int64(len(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return z.File
 }

@@ -28,7 +28,7 @@ func (d *Door) table() map[string]verbs {
 		"/tasks/zip/{id}":             {"GET": d.jobZip},
 		"/tasks/zip/sup/{id}":         {"GET": d.supportZip},
 		"/tasks/zip/dep/{id}":         {"GET": d.noZip},
-		"/static/storage/{id}/{name}": {"GET": d.noZip},
+		"/static/storage/{id}/{name}": {"GET": d.dependencies},
 		"/workers":                    {"GET": d.listWorkers, "POST": d.postWorker},
 		"/workers/{id}":               {"GET": d.getWorker, "PATCH": d.patchWorker},
 		"/workers/status/{id}":        {"PATCH": d.patchStatus},

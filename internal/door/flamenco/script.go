@@ -19,26 +19,59 @@ func sizeScript(p preset) string {
 }
 
 // tileScript lets a horizontal strip of the picture be rendered, counted from
-// below, into files that keep all passes.
+// below, into files that keep all passes as they are.
 func tileScript(tile, tiles int) string {
 	return fmt.Sprintf("import bpy;r=bpy.context.scene.render;r.use_border=True;r.use_crop_to_border=False;r.use_compositing=False;"+
-		"r.image_settings.file_format='OPEN_EXR_MULTILAYER';r.border_min_x=0;r.border_max_x=1;r.border_min_y=%d/%d;r.border_max_y=%d/%d",
+		"i=r.image_settings;i.file_format='OPEN_EXR_MULTILAYER';i.color_depth='32';r.border_min_x=0;r.border_max_x=1;r.border_min_y=%d/%d;r.border_max_y=%d/%d",
 		tile, tiles, tile+1, tiles)
 }
 
-// mixScript puts the strips of a frame, which lie in the output folder, together:
-// each over the ones before, since a strip is transparent where it ends.
-func mixScript(tiles int, frame int64) string {
-	return strings.Join([]string{
-		"import bpy,os", "s=bpy.context.scene", "s.render.use_border=False", "s.render.use_compositing=True", "s.use_nodes=True",
-		"t=s.node_tree", "t.nodes.clear()", "d=os.path.dirname(bpy.path.abspath(s.render.filepath))", fmt.Sprintf("k=%d", tiles),
-		"new=lambda n:t.nodes.new('CompositorNode'+n)",
-		fmt.Sprintf("f=[bpy.data.images.load(os.path.join(d,'tiled_%%d_%04d.exr'%%i)) for i in range(k)]", frame),
-		"n=[new('Image') for i in range(k)]", "[setattr(n[i],'image',f[i]) for i in range(k)]",
-		"a=[new('AlphaOver') for i in range(k-1)]",
-		"[(t.links.new((a[i-1] if i else n[0]).outputs[0],a[i].inputs[1]),t.links.new(n[i+1].outputs[0],a[i].inputs[2])) for i in range(k-1)]",
-		"t.links.new((a[-1] if a else n[0]).outputs[0],new('Composite').inputs[0])",
-	}, ";")
+// Where mixScript finds the strips: beside the picture, or, as an archive of them
+// is unpacked by a worker of 2016, in the folder of the job.
+const (
+	outputFolder = "os.path.dirname(bpy.path.abspath(r.filepath))"
+	jobFolder    = "os.environ['WORKER_JOBPATH']"
+)
+
+// mixScript puts the strips of a frame together: they take the place of the
+// rendered layers in the scene's own compositing. A strip is empty where it ends,
+// so each picture is laid over the ones before, and other passes are added;
+// depth is far away there.
+func mixScript(tiles int, frame int64, from string) string {
+	return fmt.Sprintf(`import bpy,os
+s=bpy.context.scene
+r=s.render
+keep=s.use_nodes and r.use_compositing
+s.use_nodes=True
+r.use_border,r.use_compositing=0,1
+t=s.node_tree
+N=lambda k:t.nodes.new('CompositorNode'+k)
+L=t.links.new
+if not keep:
+ t.nodes.clear()
+ L(N('RLayers').outputs[0],N('Composite').inputs[0])
+d=%s
+f=[bpy.data.images.load(os.path.join(d,'tiled_%%d_%04d.exr'%%i)) for i in range(%d)]
+for q in [n for n in t.nodes if n.type=='R_LAYERS' and n.scene==s]:
+ for o in [o for o in q.outputs if o.is_linked]:
+  p=None
+  k='AlphaOver' if o.name=='Image' else 'Math' if o.type=='VALUE' else 'MixRGB'
+  c=k!='Math'
+  for i in f:
+   n=N('Image')
+   n.image=i
+   if n.has_layers: n.layer=q.layer
+   x=n.outputs[{'Image':'Combined'}.get(o.name,o.name)]
+   if p:
+    m=N(k)
+    if k=='MixRGB': m.blend_type='ADD'
+    if o.name=='Depth': m.operation='MINIMUM'
+    L(p,m.inputs[c])
+    L(x,m.inputs[c+1])
+    x=m.outputs[0]
+   p=x
+  for l in list(o.links): L(p,l.to_socket)
+ t.nodes.remove(q)`, from, frame, tiles)
 }
 
 // overrides are what a job of the farm changes of its scene; zero values change

@@ -25,7 +25,7 @@ const stageFolder = ".drover"
 func (d *Door) stage(m *member, w *work) (in, out string, err error) {
 	s, ok := d.shares.staging(m.sys)
 	if !ok {
-		return "", "", errReach(fmt.Sprintf("no share is seen by the farm and by %s", m.sys))
+		return "", "", d.unstaged(target{sys: m.sys})
 	}
 	ctx, cancel := context.WithCancel(d.ctx)
 	defer cancel()
@@ -108,31 +108,35 @@ func (d *Door) unstage(job int64) {
 	}
 }
 
-// portable reports whether a plain Blender finds all files of a job that came
+// portable says whether a plain Blender finds all files of a job that came
 // another way, wherever they lie: when they are below one folder and the scene
 // and its libraries name them from their own. A job is looked at once, in the
-// background; until then the answer is no. The dispatcher calls it.
-func (d *Door) portable(j *farm.Job) bool {
+// background; until then it is not. The dispatcher calls it.
+func (d *Door) portable(j *farm.Job) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	ok, known := d.reach[j.ID]
+	err, known := d.reach[j.ID]
 	if !known && d.ctx.Err() == nil {
-		d.reach[j.ID] = false
+		err = &errReach{"whether its files can be found wherever they lie is being looked at", "wait"}
+		d.reach[j.ID] = err
 		spec, id := j.Spec, j.ID
 		d.jobs.Go(func() { d.look(id, &spec) })
 	}
-	return ok
+	return err
 }
 
 func (d *Door) look(job int64, spec *farm.Spec) {
 	why := d.unportable(d.ctx, spec)
+	d.mu.Lock()
+	d.reach[job] = nil
+	if why != "" {
+		d.reach[job] = &errReach{"workers of Flamenco get its files in one folder, and " + why, "save the scene with relative paths (File, External Data, Make Paths Relative) beside what it uses, and submit it anew"}
+	}
+	d.mu.Unlock()
 	if why != "" {
 		d.log.Info("Flamenco workers are not given a job", "job", job, "reason", why)
 		return
 	}
-	d.mu.Lock()
-	d.reach[job] = true
-	d.mu.Unlock()
 	d.wakeAll()
 }
 

@@ -43,21 +43,17 @@ func (d *Door) submit(ctx context.Context, p *post, zip *upload) (*farm.Job, err
 	case p.Type == typePrint:
 		spec.Doors, spec.Template = nil, printTemplate
 		spec.Parameters = map[string]string{"Text": o.text}
-	case p.Type == typeTile || p.Type == typeMix:
-		tileSpec(&spec, p.Type, o)
 	case zip != nil || o.filepath != "" && p.JobID != 0 && len(o.file) == 0:
-		if spec.Files, err = d.jobFiles(ctx, p, zip); err != nil {
+		if err := d.archiveSpec(ctx, &spec, p, o, zip); err != nil {
 			return nil, err
 		}
-		if !slices.ContainsFunc(spec.Files, func(f farm.File) bool { return f.Name == o.filepath }) {
-			return nil, wrong("settings", fmt.Sprintf("filepath: the archive of the job has no file %q", clip(o.filepath, 200)))
-		}
-		root := fmt.Sprintf("/flamenco/%d", p.JobID)
-		d.blenderSpec(&spec, o, path.Join(root, o.filepath), root+"/output", "#####")
-		spec.Roots = []farm.Root{{Path: root, Format: "POSIX"}, {Path: root + "/output", Format: "POSIX", Output: true}}
 		files = p.JobID != 0
 	case len(o.file) == 0 || len(o.output) == 0:
 		return nil, wrong("settings", "they name no file_path and output_path for any system, and there is no archive of the job")
+	case !stageable(p):
+		_, scene := o.file.any()
+		_, output := o.output.any()
+		tileSpec(&spec, p.Type, o, scene, strings.TrimRight(output, `/\`))
 	default:
 		if err := d.sharedSpec(ctx, &spec, o); err != nil {
 			return nil, err
@@ -107,7 +103,7 @@ func (d *Door) blenderSpec(s *farm.Spec, o *order, scene, output, name string) {
 		s.Parameters["Width"], s.Parameters["Height"] = num(int64(p.width)), num(int64(p.height))
 	}
 	s.Check = &farm.Check{AllowBlack: true}
-	if o.script == "" || known {
+	if (o.script == "" || known) && o.command == "" {
 		s.Doors = nil // every worker can do that
 	}
 }
@@ -127,17 +123,38 @@ func (d *Door) sharedSpec(ctx context.Context, s *farm.Spec, o *order) error {
 	return d.ingest(ctx, s, o)
 }
 
-func tileSpec(s *farm.Spec, kind string, o *order) {
-	_, scene := o.file.any()
-	_, output := o.output.any()
+// archiveSpec is the job of a scene whose files come as an archive.
+func (d *Door) archiveSpec(ctx context.Context, s *farm.Spec, p *post, o *order, zip *upload) error {
+	var err error
+	if s.Files, err = d.jobFiles(ctx, p, zip); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(s.Files, func(f farm.File) bool { return f.Name == o.filepath }) {
+		return wrong("settings", fmt.Sprintf("filepath: the archive of the job has no file %q", clip(o.filepath, 200)))
+	}
+	root := fmt.Sprintf("/flamenco/%d", p.JobID)
+	s.Roots = []farm.Root{{Path: root, Format: "POSIX"}, {Path: root + "/output", Format: "POSIX", Output: true}}
+	if stageable(p) {
+		d.blenderSpec(s, o, path.Join(root, o.filepath), root+"/output", "#####")
+	} else {
+		tileSpec(s, p.Type, o, path.Join(root, o.filepath), root+"/output")
+	}
+	return nil
+}
+
+func tileSpec(s *farm.Spec, kind string, o *order, scene, output string) {
 	first, _ := o.ends()
 	s.Template, s.Renderer = tileTemplate, "blender"
-	s.Parameters = map[string]string{"Scene": scene, "Output": strings.TrimRight(output, `/\`), "Frames": o.frames.String()}
+	s.Parameters = map[string]string{"Scene": scene, "Output": output, "Frames": o.frames.String()}
 	if kind == typeTile {
 		s.Parameters["Prefix"], s.Parameters["Script"] = fmt.Sprintf("tiled_%d_", o.tile), tileScript(o.tile, o.tiles)
 		return
 	}
-	s.Parameters["Script"], s.Parameters["Format"] = mixScript(o.tiles, first), orText(o.format, "PNG")
+	from := outputFolder
+	if len(s.Files) > 0 {
+		from = jobFolder
+	}
+	s.Parameters["Script"], s.Parameters["Format"] = mixScript(o.tiles, first, from), orText(o.format, "PNG")
 }
 
 // any is a path for some system.

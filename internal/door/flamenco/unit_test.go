@@ -18,7 +18,7 @@ func TestTemplatesAreValid(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := utf8.RuneCountInString(mixScript(maxTiles, -lastFrame)); n > maxPath {
+	if n := utf8.RuneCountInString(mixScript(maxTiles, -lastFrame, outputFolder)); n > maxPath {
 		t.Errorf("the script that mixes has %d characters, more than a parameter takes", n)
 	}
 }

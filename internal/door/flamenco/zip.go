@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"drover.farm/internal/archive"
@@ -85,6 +87,52 @@ func (d *Door) supportZip(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", "application/zip")
 	return archive.NewZipWriter(w, "").Close()
+}
+
+// dependencies are the files that other tasks left for this one
+// (dependencies_<task_id>.zip), such as the strips of a picture.
+func (d *Door) dependencies(w http.ResponseWriter, r *http.Request) error {
+	text, prefix := strings.CutPrefix(r.PathValue("name"), "dependencies_")
+	text, suffix := strings.CutSuffix(text, ".zip")
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !prefix || !suffix {
+		return notFound()
+	}
+	if x := d.at(id); x != nil && x.post != nil {
+		id = x.post.ID // a later try has another id
+	}
+	var files []farm.File
+	if id > 0 && id < firstForeign {
+		if files, err = d.left(r.Context(), id); err != nil {
+			return err
+		}
+	}
+	if len(files) == 0 {
+		return d.noZip(w, r)
+	}
+	w.Header().Set("Content-Type", "application/zip")
+	if err := d.writeZip(r.Context(), &steady{w: w, ctl: http.NewResponseController(w)}, files); err != nil {
+		d.log.Warn("an archive was cut off", "task", id, "err", err)
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// left are the pictures of the tasks that name a task as their child.
+func (d *Door) left(ctx context.Context, task int64) ([]farm.File, error) {
+	ns, err := d.farm.Notes(ctx, farm.NoteQuery{Prefix: prefixChild(task)})
+	if err != nil {
+		return nil, err
+	}
+	var out []farm.File
+	for _, n := range ns {
+		files, err := d.pictures(ctx, n.Job)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, files...)
+	}
+	return out, nil
 }
 
 // noZip is what other tasks would have left for this one: nothing.
