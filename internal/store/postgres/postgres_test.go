@@ -18,9 +18,18 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := storetest.Main(m, openURL)
 	pgtest.Shutdown()
 	os.Exit(code)
+}
+
+func openURL(url string) (farm.Store, error) {
+	return postgres.Open(context.Background(), url, "http://127.0.0.1:1")
+}
+
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	storetest.Crash(t, pgtest.URL(t), openURL)
 }
 
 func open(t *testing.T, url, address string) *postgres.Store {

@@ -14,9 +14,20 @@ import (
 	"drover.farm/internal/store/storetest"
 )
 
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m, openDir)) }
+
+func openDir(dir string) (farm.Store, error) {
+	return sqlite.Open(context.Background(), filepath.Join(dir, "farm.db"))
+}
+
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	storetest.Crash(t, t.TempDir(), openDir)
+}
+
 func open(t *testing.T, dir string) farm.Store {
 	t.Helper()
-	s, err := sqlite.Open(context.Background(), filepath.Join(dir, "farm.db"))
+	s, err := openDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
