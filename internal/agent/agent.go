@@ -36,6 +36,7 @@ type agent struct {
 
 	mu      sync.Mutex
 	machine api.Machine
+	vitals  *api.Vitals
 	id      int64 // as the farm knows the worker
 	leases  map[int64]*lease
 	period  time.Duration // of leases, as the farm said last
@@ -95,6 +96,7 @@ func (a *agent) run(told context.Context) error {
 	var pulses, slots sync.WaitGroup
 	pulses.Go(func() { a.pulses(pulsing) })
 	pulses.Go(func() { a.tellNews(pulsing) })
+	pulses.Go(func() { a.watchVitals(pulsing) })
 	for n := range a.cfg.Slots {
 		slots.Go(func() { newSlot(a, n).work(ctx, taking) })
 	}

@@ -55,6 +55,7 @@ type Settings struct {
 	PulseWait     time.Duration `yaml:"pulse_wait" help:"How long a sign of life is held while there is nothing to stop; at most a third of a lease."`
 	ProgressEvery time.Duration `yaml:"progress_every" help:"How often changed progress is told at most."`
 	SampleEvery   time.Duration `yaml:"sample_every" help:"How often the memory of a running task is looked at."`
+	VitalsEvery   time.Duration `yaml:"vitals_every" help:"How often the machine's load, memory, disk and temperature are looked at, for people."`
 	LogEvery      time.Duration `yaml:"log_every" help:"How often new lines of a task's log are sent."`
 	LogChunk      int           `yaml:"log_chunk" help:"As soon as this many bytes of log are new, they are sent."`
 	LogLimit      int64         `yaml:"log_limit" help:"How many bytes of a task's log are kept; of more, the beginning and the end."`
@@ -81,6 +82,7 @@ func Defaults() Settings {
 		PulseWait:     20 * time.Second,
 		ProgressEvery: 2 * time.Second,
 		SampleEvery:   2 * time.Second,
+		VitalsEvery:   15 * time.Second,
 		LogEvery:      time.Second,
 		LogChunk:      64 << 10,
 		LogLimit:      64 << 20,
@@ -108,6 +110,7 @@ func (s Settings) withDefaults() Settings {
 	pick(&s.PulseWait, d.PulseWait)
 	pick(&s.ProgressEvery, d.ProgressEvery)
 	pick(&s.SampleEvery, d.SampleEvery)
+	pick(&s.VitalsEvery, d.VitalsEvery)
 	pick(&s.LogEvery, d.LogEvery)
 	pick(&s.LogChunk, d.LogChunk)
 	pick(&s.LogLimit, d.LogLimit)

@@ -89,7 +89,7 @@ func (a *agent) pulse() (p api.Pulse, timeout time.Duration) {
 		wait = min(wait, a.period/3)
 	}
 	timeout = wait + max(a.period/3, time.Second)
-	p.Leases = []api.Progress{}
+	p.Leases, p.Vitals = []api.Progress{}, a.vitals
 	for _, l := range a.leases {
 		if progress, ok := l.progress(); ok {
 			p.Leases = append(p.Leases, progress)

@@ -282,6 +282,7 @@ type Worker struct {
 	Created  *time.Time `json:"created,omitempty"`
 	Machine  *Machine   `json:"machine,omitempty"`
 	Leases   []Held     `json:"leases,omitempty"`
+	Vitals   *Vitals    `json:"vitals,omitempty"`
 }
 
 // Held is a lease of a worker as shown.
@@ -378,7 +379,17 @@ type Outputs struct {
 // Pulse is the body of POST /api/v1/workers/{id}/heartbeat.
 type Pulse struct {
 	Leases []Progress `json:"leases"`
+	Vitals *Vitals    `json:"vitals,omitempty"`
 	Wait   float64    `json:"wait,omitempty"` // seconds, at most 60
+}
+
+// Vitals are how a worker's machine fares, as far as it can tell.
+type Vitals struct {
+	Load           float64 `json:"load,omitempty"`   // per cent of its cores that are busy
+	Memory         int64   `json:"memory,omitempty"` // bytes in use
+	DiskFree       int64   `json:"disk_free,omitempty"`
+	Temperature    float64 `json:"temperature,omitempty"` // of its hottest processor, degrees Celsius
+	GPUTemperature float64 `json:"gpu_temperature,omitempty"`
 }
 
 // Progress is how far a lease is.

@@ -80,6 +80,9 @@ func printWorker(w io.Writer, x *api.Worker, now time.Time) {
 			kv = append(kv, "renderer", r.Product+" "+r.Version)
 		}
 	}
+	if v := x.Vitals; v != nil {
+		kv = append(kv, "load", fmt.Sprintf("%.0f%%", v.Load), "memory in use", size(v.Memory), "disk free", size(v.DiskFree), "temperature", degrees(v.Temperature), "gpu temperature", degrees(v.GPUTemperature))
+	}
 	if r := x.Rules; r != nil {
 		kv = append(kv, "only owners", strings.Join(r.Owners, ", "), "only jobs", strings.Trim(fmt.Sprint(r.Jobs), "[]"), "hours", r.Hours)
 		if r.LeaveFree > 0 {
@@ -96,6 +99,14 @@ func printWorker(w io.Writer, x *api.Worker, now time.Time) {
 		rows[i] = []string{itoa(l.Job), itoa(l.Step), itoa(l.Index), fmt.Sprintf("%.0f%%", l.Progress), when(l.Started, now), l.Message}
 	}
 	table(w, "JOB STEP INDEX PROGRESS STARTED NOTE", rows)
+}
+
+// degrees is a temperature, "" when it is not known.
+func degrees(c float64) string {
+	if c == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f °C", c)
 }
 
 // patch changes a worker and says what became of it.

@@ -189,6 +189,7 @@ func (st *state) concludeLate(w *worker, r *Result, fail *Failure, v *Verdict) e
 	st.fill(a, ending{outcome: OutcomeDone, result: r})
 	v.Accepted = true
 	st.judge(w, s, ending{outcome: OutcomeDone})
+	st.remember(w, t, a)
 	st.succeed(s, t, a, r)
 	st.stopOthers(s, t.Index, "another attempt was faster")
 	st.place(s)
@@ -207,6 +208,7 @@ func (st *state) end(l *lease, e ending) {
 	}
 	st.fill(a, e)
 	st.judge(w, s, e)
+	st.remember(w, t, a)
 	st.tryOut(w, s.job, e)
 	st.changedTask(t)
 	if s.job.State.Ended() {

@@ -16,6 +16,8 @@ type Pulse struct {
 	// stop; so a cancel reaches the worker at once without a connection of its
 	// own.
 	Wait time.Duration
+	// Vitals are how the machine fares; nil when it does not tell.
+	Vitals *Vitals
 }
 
 // Progress is how far a task is.
@@ -65,6 +67,9 @@ func (f *Farm) Heartbeat(ctx context.Context, p Pulse) (*PulseReply, error) {
 			return err
 		}
 		st.renew(w, p.Leases)
+		if p.Vitals != nil {
+			w.vitals = p.Vitals
+		}
 		if old := w.beat; old != nil {
 			w.beat = nil
 			st.reply(w, old)

@@ -51,10 +51,12 @@ type state struct {
 	sampled time.Time          // when span was last written
 	deeds   int64              // lines of the audit list since the start
 
-	dirty   dirty
-	tallied map[*worker]struct{} // their counts have changed and are not written yet
-	visited []*job               // may be forgotten after the batch, when they have ended
-	after   []func()             // run once the batch is durable
+	dirty dirty
+	// unwritten are workers whose history has news, with since when.
+	unwritten map[*worker]time.Time
+	tallied   map[*worker]struct{} // their counts have changed and are not written yet
+	visited   []*job               // may be forgotten after the batch, when they have ended
+	after     []func()             // run once the batch is durable
 }
 
 // dirty are the rows changed by the batch under way.
@@ -109,6 +111,8 @@ type worker struct {
 	shut    string    // why it took nothing at the last scan, of those with hours
 	offers  []offer   // of the library
 	sent    int       // leases whose outputs are on their way
+	vitals  *Vitals   // as it told last
+	history *History  // nil until it is needed
 }
 
 type lease struct {
@@ -137,7 +141,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		f: f, epoch: epoch, now: f.clock(),
 		jobs: make(map[int64]*job, len(snap.Jobs)), workers: make(map[int64]*worker, len(snap.Workers)),
 		byKey: make(map[string]*worker, len(snap.Workers)), leases: make(map[int64]*lease),
-		tallied: make(map[*worker]struct{}), queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
+		unwritten: make(map[*worker]time.Time), tallied: make(map[*worker]struct{}), queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
 		limits: make(map[string]*Limit), values: snap.Values,
 		lastJob: max(snap.MaxJob, FirstJob-1), lastWorker: snap.MaxWorker, lastEvent: snap.MaxEvent,
 		// Leases of an earlier writer that were handed out but never written can

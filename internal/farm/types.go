@@ -325,9 +325,10 @@ type Worker struct {
 	Seen     time.Time // written now and then, not at each heartbeat
 	Online   bool
 
-	// State and Leases are filled in for whoever looks; they are not stored.
+	// State, Leases and Vitals are filled in for whoever looks; they are not stored.
 	State  WorkerState
 	Leases []LeaseInfo
+	Vitals *Vitals
 }
 
 // Rules are a worker's own conditions on what it takes.

@@ -191,7 +191,10 @@ func parseHours(s string) (from, to int, err error) {
 // show is the worker as people see it.
 func (st *state) show(w *worker) *Worker {
 	c := *w.Worker
-	c.State, c.Seen = w.state(), w.seen
+	c.State, c.Seen, c.Vitals = w.state(), w.seen, w.vitals
+	if !w.Online {
+		c.Vitals = nil
+	}
 	for _, l := range w.leases {
 		c.Leases = append(c.Leases, l.info())
 	}
@@ -347,6 +350,8 @@ func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
 			c.answer(nil, gone)
 		}
 		delete(st.workers, id)
+		delete(st.unwritten, w)
+		st.dropNote(historyKey(id))
 		delete(st.byKey, w.Door+"\x00"+w.User+"\x00"+w.Key)
 		delete(st.dirty.workers, id)
 		st.dirty.rest.DropWorkers = append(st.dirty.rest.DropWorkers, id)
@@ -408,6 +413,7 @@ func (st *state) scan() error {
 	st.tally(maxTallies)
 	st.carryOut()
 	st.sample()
+	st.writeHistories(historyWritten, historyAtOnce)
 	for _, w := range st.workers {
 		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && len(w.claims) == 0 {
 			st.leave(w, OutcomeLost, "not heard of any more")

@@ -136,6 +136,10 @@ func workerView(w *farm.Worker) *api.Worker {
 		Reason: w.Reason, Disabled: w.Disabled, Tags: w.Tags, Rules: &rules, Done: w.Done, Failed: w.Failed,
 		Seen: moment(w.Seen), Created: moment(w.Created), Machine: machineView(&w.Machine),
 	}
+	if w.Vitals != nil {
+		x := api.Vitals(*w.Vitals)
+		v.Vitals = &x
+	}
 	for i := range w.Leases {
 		l := &w.Leases[i]
 		v.Leases = append(v.Leases, api.Held{Lease: l.ID, Job: l.Job, Step: l.Step, Index: l.Index, Started: moment(l.Started),

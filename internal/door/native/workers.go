@@ -137,6 +137,10 @@ func (d *door) heartbeat(ctx context.Context, c *call, in api.Pulse) (*api.Pulse
 	for i, l := range in.Leases {
 		p.Leases[i] = farm.Progress(l)
 	}
+	if v := in.Vitals; v != nil {
+		p.Vitals = &farm.Vitals{Load: bounded(v.Load, 100), Memory: max(v.Memory, 0), DiskFree: max(v.DiskFree, 0),
+			Temperature: bounded(v.Temperature, 1000), GPUTemperature: bounded(v.GPUTemperature, 1000)}
+	}
 	r, err := d.Farm.Heartbeat(ctx, p)
 	if err != nil {
 		return nil, err
@@ -148,6 +152,9 @@ func (d *door) heartbeat(ctx context.Context, c *call, in api.Pulse) (*api.Pulse
 	slices.SortFunc(out.Stop, func(a, b api.Stop) int { return int(a.Lease - b.Lease) })
 	return out, nil
 }
+
+// bounded makes of a number that a worker tells one that can be shown.
+func bounded(v, most float64) float64 { return min(max(finite(v), 0), most) }
 
 func (d *door) giveBack(ctx context.Context, c *call, in api.GiveBack) (nothing, error) {
 	id, err := c.number("worker")
