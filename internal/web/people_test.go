@@ -169,7 +169,7 @@ func TestHowAFlamencoWorkerJoins(t *testing.T) {
 // TestPoints shows the ledger to whom it belongs, page by page.
 func TestPoints(t *testing.T) {
 	t.Parallel()
-	b := setup(t, Config{})
+	b := setup(t, Config{}, farm.Settings{Lease: 24 * time.Hour, WorkerTimeout: 24 * time.Hour})
 	w := b.join("node")
 	for i := range 3 {
 		j := b.submit("sam", fmt.Sprintf("<i>job</i> %d", i), 1)
@@ -221,5 +221,42 @@ func TestPoints(t *testing.T) {
 	}
 	if a := root.get("/ui/users/points?after=x"); a.status != 400 {
 		t.Errorf("no cursor: %d", a.status)
+	}
+}
+
+// TestWorkerTellsWhatItDid shows a machine's last attempts, load, heat and builds.
+func TestWorkerTellsWhatItDid(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{}, farm.Settings{Lease: 24 * time.Hour, WorkerTimeout: 24 * time.Hour})
+	id := b.build("4.2.1")
+	x, err := b.f.Build(t.Context(), id)
+	b.check(err)
+	w := b.join("node", func(r *farm.Registration) { r.Machine.Held = []string{x.SHA256, strings.Repeat("ab", 32)} })
+	sam := b.open("sam")
+	if p := sam.page("/ui/workers/1"); !strings.Contains(p, "not ended any task") || !strings.Contains(p, "blender 4.2.1") || !strings.Contains(p, "1 build no longer in the library") {
+		t.Errorf("a new worker: %s", textOf(p))
+	}
+	stream := sam.follow("worker/1")
+	b.submit("sam", "ball", 2)
+	later := func(l *farm.Lease) *farm.Lease {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.now = b.now.Add(15 * time.Minute)
+		return l
+	}
+	b.finish(w, later(b.claim(w)), "0001.png", drawing(1))
+	stream.until("worker-history", "1 done")
+	w = b.join("node")
+	b.fails(w, later(b.claim(w)), "<b>no camera</b>", "x")
+	_, err = b.f.Heartbeat(t.Context(), farm.Pulse{By: principal("rick"), Worker: w.ID, Vitals: &farm.Vitals{Load: 97, Temperature: 91, GPUTemperature: 60, Memory: 3 << 30, DiskFree: 7 << 30}})
+	b.check(err)
+	p := sam.page("/ui/workers/1")
+	for _, want := range []string{`href="/ui/jobs/1000/tasks/0/0?attempt=1"`, "&lt;b&gt;no camera&lt;/b&gt;", "by the job&#39;s fault", "busy for 30 min", "1 done, 1 failed", "97 % load", "91 °C", "GPU 60 °C", "7.0 GiB free"} {
+		if !strings.Contains(p, want) {
+			t.Errorf("the worker's page lacks %q: %s", want, p[strings.Index(p, "<main"):])
+		}
+	}
+	if p := sam.page("/ui/workers"); !strings.Contains(p, "91 °C") {
+		t.Errorf("the list of workers: %s", textOf(p))
 	}
 }

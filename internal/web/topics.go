@@ -284,7 +284,16 @@ func (k workerKind) parts(ctx context.Context, s *site, _ *topic) ([]part, error
 	if err != nil {
 		return nil, err
 	}
-	return s.drawParts(w, "worker-now")
+	h, err := s.Farm.History(ctx, k.id)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.drawParts(w, "worker-now", "worker-vitals")
+	if err != nil {
+		return nil, err
+	}
+	more, err := s.drawParts(s.historyOf(w, h), "worker-history")
+	return append(out, more...), err
 }
 
 // taskKind is the page of one task.

@@ -52,7 +52,10 @@ func (v *visit) workers() error {
 
 type workerPage struct {
 	*farm.Worker
-	May bool
+	May     bool
+	Reads   bool // the viewer may look at jobs
+	History historyPart
+	Held    []string // builds of the library that it has fetched
 }
 
 func (p workerPage) topics() string { return fmt.Sprintf("worker/%d", p.ID) }
@@ -84,6 +87,15 @@ func (v *visit) worker() error {
 	if !v.sees(w) {
 		return farm.Errorf(farm.Forbidden, "worker %d belongs to another account; looking at it takes the role submitter", id)
 	}
-	v.page(http.StatusOK, "worker", "workers", w.Name, workerPage{w, v.by.Login == w.User || v.by.Is(farm.RoleOperator)})
+	p := workerPage{Worker: w, May: !v.anonymous && (v.by.Login == w.User || v.by.Is(farm.RoleOperator)), Reads: v.by.Is(farm.RoleSubmitter)}
+	h, err := v.Farm.History(v.ctx(), id)
+	if err != nil {
+		return err
+	}
+	p.History = v.historyOf(w, h)
+	if p.Held, err = v.heldBuilds(v.ctx(), w); err != nil {
+		return err
+	}
+	v.page(http.StatusOK, "worker", "workers", w.Name, p)
 	return nil
 }
