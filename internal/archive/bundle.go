@@ -139,8 +139,19 @@ func (g *TarGz) addFile(name, file string, executable bool) error {
 	return g.Add(Entry{Name: name, Exec: executable}, st.Size(), io.LimitReader(f, st.Size()))
 }
 
+// idle reports whether a folder of this name holds nothing that a program uses
+// as it runs: compiled Python, Python's tests, its installer and its windows, and
+// what programs that contain Python are linked from (32 MB in Debian).
+func idle(folder string) bool {
+	switch folder {
+	case "__pycache__", "test", "idlelib", "lib2to3", "ensurepip", "turtledemo", "tkinter":
+		return true
+	}
+	return strings.HasPrefix(folder, "config-3.")
+}
+
 // addTree adds the files below dir, following links, and notes shared objects;
-// what leads nowhere, compiled Python and Python's own tests are left out.
+// what leads nowhere and folders that are idle are left out.
 func (g *TarGz) addTree(at, dir string, objects *[]string) error {
 	real, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -156,7 +167,7 @@ func (g *TarGz) addTree(at, dir string, objects *[]string) error {
 		}
 		name := path.Join(at, filepath.ToSlash(rel))
 		if d.IsDir() {
-			if d.Name() == "__pycache__" || d.Name() == "test" || d.Name() == "idlelib" {
+			if idle(d.Name()) {
 				return filepath.SkipDir
 			}
 			return nil
