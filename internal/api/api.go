@@ -52,6 +52,7 @@ type Check struct {
 	Width      int    `json:"width,omitempty"`
 	Height     int    `json:"height,omitempty"`
 	AllowBlack bool   `json:"allow_black,omitempty"`
+	Pictures   int    `json:"pictures,omitempty"` // how many each task puts out at least; 0 for one
 }
 
 // Submission is the body of POST /api/v1/jobs.

@@ -18,24 +18,24 @@ type Config struct {
 	Log      *slog.Logger // nil: nowhere
 	Clock    Clock        // nil: time.Now
 	Settings Settings
-	// Through says, for each door whose wire cannot carry just any template,
-	// whether a job can go through it. Doors that are not named take every job.
-	// It must always answer the same for the same job.
-	Through map[string]func(*Spec) bool
+	// Obstacles say, for each door whose wire cannot carry just any template,
+	// why a job cannot go through it, "" when it can. Doors that are not named
+	// take every job. They must always answer the same for the same job.
+	Obstacles map[string]func(*Spec) string
 }
 
 // Farm is the one owner of a farm's state. See the package comment. Its reading
 // methods come from the Store's Reader.
 type Farm struct {
 	Reader
-	store    Store
-	blobs    Blobs
-	prover   Prover
-	log      *slog.Logger
-	clock    Clock
-	settings Settings
-	reach    sync.Map // ReachFunc by door
-	through  map[string]func(*Spec) bool
+	store     Store
+	blobs     Blobs
+	prover    Prover
+	log       *slog.Logger
+	clock     Clock
+	settings  Settings
+	reach     sync.Map // ReachFunc by door
+	obstacles map[string]func(*Spec) string
 
 	ops      chan *op
 	stopping chan struct{}
@@ -61,7 +61,7 @@ func Open(ctx context.Context, c Config) (*Farm, error) {
 	}
 	f := &Farm{
 		Reader: c.Store, store: c.Store, blobs: c.Blobs, prover: c.Prover,
-		log: c.Log, clock: c.Clock, settings: c.Settings.withDefaults(), through: c.Through,
+		log: c.Log, clock: c.Clock, settings: c.Settings.withDefaults(), obstacles: c.Obstacles,
 		stopping: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	f.ops = make(chan *op, f.settings.Queue)

@@ -393,8 +393,12 @@ func (f *Farm) prove(ctx context.Context, r *Result) ([]File, error) {
 		}
 		outputs[i] = proved
 	}
-	if check != nil && len(outputs) == 0 {
+	switch {
+	case check == nil || len(outputs) >= max(check.Pictures, 1):
+	case len(outputs) == 0:
 		return nil, Errorf(Conflict, "the renderer ended without an error but wrote no picture")
+	default:
+		return outputs, Errorf(Conflict, "the renderer ended without an error but wrote %d of %d pictures", len(outputs), check.Pictures)
 	}
 	return outputs, nil
 }

@@ -2,6 +2,7 @@ package farm_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,8 +149,8 @@ func TestFormsKeepToTheirDoors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := mem.New()
 		open := func() *farm.Farm {
-			f, err := farm.Open(context.Background(), farm.Config{Store: store, Through: map[string]func(*farm.Spec) bool{
-				"narrow": func(s *farm.Spec) bool { return s.Name == "plain" },
+			f, err := farm.Open(context.Background(), farm.Config{Store: store, Obstacles: map[string]func(*farm.Spec) string{
+				"narrow": func(s *farm.Spec) string { return map[bool]string{false: "it is not plain"}[s.Name == "plain"] },
 			}})
 			if err != nil {
 				t.Fatal(err)
@@ -159,11 +160,16 @@ func TestFormsKeepToTheirDoors(t *testing.T) {
 		b := &bundle{t: t, store: store, f: open()}
 		defer func() { b.f.Close() }()
 		b.check(errOf(b.f.Bootstrap(t.Context(), farm.User{Login: "ann", Roles: ann.Roles}, farm.Token{})))
-		b.submit(ann, template("1"))
+		job := b.submit(ann, template("1")).ID
 		for range 2 {
 			w := b.worker("n", func(r *farm.Registration) { r.Door = "narrow" })
 			if b.claim(w) != nil {
 				t.Error("a job went through a door that cannot carry it")
+			}
+			why, err := b.f.Why(t.Context(), job)
+			b.check(err)
+			if want := "of 1 worker none fits: joined through the door narrow, which cannot carry the job: it is not plain"; !strings.HasSuffix(why.Summary, want) {
+				t.Errorf("why: %s", why.Summary)
 			}
 			b.f.Close()
 			b.f = open()

@@ -221,8 +221,8 @@ func needs(spec *Spec, h *openjd.HostRequirements) *sched.Needs {
 // notDoors are the doors that cannot carry the job.
 func (f *Farm) notDoors(spec *Spec) []string {
 	var out []string
-	for door, ok := range f.through {
-		if !ok(spec) {
+	for door, obstacle := range f.obstacles {
+		if obstacle(spec) != "" {
 			out = append(out, door)
 		}
 	}

@@ -119,6 +119,7 @@ type Check struct {
 	Width      int    `json:"width,omitempty"`  // 0 for any
 	Height     int    `json:"height,omitempty"`
 	AllowBlack bool   `json:"allow_black,omitempty"`
+	Pictures   int    `json:"pictures,omitempty"` // how many each task puts out at least; 0 for one
 }
 
 // Order is the order in which the tasks of a step are handed out.

@@ -149,6 +149,11 @@ func (st *state) classes(j *job, s *step) []WorkerClass {
 		w := st.workers[id]
 		w.info.Closed = w.closed(st.now)
 		rs := append(st.f.unreached(j.Job, w.Worker), st.queue.Explain(row, &w.info)...)
+		for i := range rs {
+			if obstacle := st.f.obstacles[rs[i].Have]; rs[i].Code == "form" && obstacle != nil {
+				rs[i].Want = obstacle(&j.Spec)
+			}
+		}
 		key := fmt.Sprint(rs)
 		c := byKey[key]
 		if c == nil {

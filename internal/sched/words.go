@@ -13,6 +13,9 @@ func (r Reason) String() string {
 	case "door":
 		return fmt.Sprintf("joined through the door %s, the job allows only %s", r.Have, r.Want)
 	case "form":
+		if r.Want != "" {
+			return fmt.Sprintf("joined through the door %s, which cannot carry the job: %s", r.Have, r.Want)
+		}
 		return fmt.Sprintf("joined through the door %s, whose workers cannot render jobs of this form", r.Have)
 	case "tags":
 		return fmt.Sprintf("lacks the tag %s", r.Want)

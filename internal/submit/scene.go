@@ -32,6 +32,6 @@ func Scene(p *blender.Plan, inside, name string, allowBlack bool) (api.Submissio
 	in.Notes = append(in.Notes, p.Warnings...)
 	return api.Submission{
 		Name: name, Template: p.Template, Parameters: p.Parameters, Renderer: "blender",
-		Check: &api.Check{Format: p.Format, Width: p.Size.Width, Height: p.Size.Height, AllowBlack: allowBlack},
+		Check: &api.Check{Format: p.Format, Width: p.Size.Width, Height: p.Size.Height, AllowBlack: allowBlack, Pictures: p.Pictures()},
 	}, in, nil
 }

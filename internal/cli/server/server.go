@@ -103,7 +103,7 @@ func (s *Server) open(ctx context.Context) error {
 		return fmt.Errorf("open the live logs: %w", err)
 	}
 	s.farmConfig = farm.Config{
-		Store: s.store, Blobs: blob.Sizes{Janitor: s.blobs}, Log: s.log, Settings: set.Farm, Through: through,
+		Store: s.store, Blobs: blob.Sizes{Janitor: s.blobs}, Log: s.log, Settings: set.Farm, Obstacles: obstacles,
 		Prover: newProver(s.blobs, set.Pictures.AtOnce, set.Pictures.Thumbnail),
 	}
 	if db, ok := s.store.(*postgres.Store); ok {

@@ -6,8 +6,8 @@ import (
 	"drover.farm/internal/farm"
 )
 
-// through says which jobs each door can carry, for those that cannot carry all.
-var through = map[string]func(*farm.Spec) bool{sheepit.Name: sheepit.Through, flamenco.Name: flamenco.Carries}
+// obstacles say what keeps a job from each door that cannot carry all.
+var obstacles = map[string]func(*farm.Spec) string{sheepit.Name: sheepit.Obstacle, flamenco.Name: flamenco.Obstacle}
 
 func (s *Server) wireSheepIt(f *farm.Farm, d *doors) {
 	set := s.cfg.Settings

@@ -99,7 +99,7 @@ func setup(t *testing.T, set Settings) *bundle {
 func (b *bundle) start() {
 	b.t.Helper()
 	f, err := farm.Open(context.Background(), farm.Config{Store: b.store, Blobs: blob.Sizes{Janitor: b.blobs},
-		Settings: farm.Settings{Scan: 20 * time.Millisecond}, Through: map[string]func(*farm.Spec) bool{Name: Carries}})
+		Settings: farm.Settings{Scan: 20 * time.Millisecond}, Obstacles: map[string]func(*farm.Spec) string{Name: Obstacle}})
 	b.check(err)
 	_, err = f.Bootstrap(context.Background(), farm.User{Login: "admin", Roles: admin.Roles}, farm.Token{})
 	b.check(err)

@@ -23,10 +23,13 @@ var printTemplate string
 //go:embed tile.yaml
 var tileTemplate string
 
-// Carries says whether this door's workers can do a job in principle: with
-// commands that it can make. It is for farm.Config.Through.
-func Carries(s *farm.Spec) bool {
-	return isBlender(s) || s.Template == printTemplate || s.Template == tileTemplate
+// Obstacle says why this door's workers cannot do a job, "" when they can: they
+// do what it can make commands of. It is for farm.Config.Obstacles.
+func Obstacle(s *farm.Spec) string {
+	if isBlender(s) || s.Template == printTemplate || s.Template == tileTemplate {
+		return ""
+	}
+	return "it can make commands for Flamenco workers only of Drover's own jobs for Blender"
 }
 
 // submit makes a job of a posted task. With an archive, or where the farm sees

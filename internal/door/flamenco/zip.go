@@ -29,7 +29,7 @@ func (d *Door) jobZip(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && farm.CodeOf(err) != farm.NotFound {
 		return err
 	}
-	if err != nil || len(j.Spec.Files) == 0 || !Carries(&j.Spec) {
+	if err != nil || len(j.Spec.Files) == 0 || Obstacle(&j.Spec) != "" {
 		return &fault{http.StatusNotFound, "this job has no files here"}
 	}
 	w.Header().Set("Content-Type", "application/zip")

@@ -45,7 +45,7 @@ func (d *Door) find(ctx context.Context, s *session, job, frame int64) (*attempt
 	if err != nil {
 		return nil, err
 	}
-	if !Through(&j.Spec) {
+	if Obstacle(&j.Spec) != "" {
 		return nil, none
 	}
 	frames, err := renderer.ParseFrames(j.Spec.Parameters["Frames"])

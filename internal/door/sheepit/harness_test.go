@@ -136,8 +136,8 @@ func (b *bundle) open() {
 	var err error
 	b.f, err = farm.Open(context.Background(), farm.Config{
 		Store: b.store, Blobs: blob.Sizes{Janitor: b.blobs}, Prover: prover{b.blobs}, Settings: b.set,
-		Clock:   func() time.Time { return time.Unix(0, b.now.Load()).UTC() },
-		Through: map[string]func(*farm.Spec) bool{Name: Through},
+		Clock:     func() time.Time { return time.Unix(0, b.now.Load()).UTC() },
+		Obstacles: map[string]func(*farm.Spec) string{Name: Obstacle},
 	})
 	b.check(err)
 	cfg := b.cfg

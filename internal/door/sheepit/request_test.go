@@ -188,6 +188,7 @@ func TestMatching(t *testing.T) {
 		{"cycles on a headless machine", parameter("Engine", "CYCLES"), "?computemethod=1", "0", "0"},
 		{"scripts of the scene", parameter("Autoexec", "true"), "?computemethod=1", "200", ""},
 		{"a frame below 0", parameter("Frames", "-3-3"), "?computemethod=1", "200", ""},
+		{"a picture for each view", func(s *farm.Submission) { s.Spec.Check = &farm.Check{Pictures: 2} }, "?computemethod=1", "200", ""},
 		{"another template", func(s *farm.Submission) { s.Spec.Template += "# changed\n" }, "?computemethod=1", "200", ""},
 		{"other doors", func(s *farm.Submission) { s.Spec.Doors = []string{"native"} }, "?computemethod=1", "200", ""},
 	} {

@@ -3,6 +3,7 @@ package sheepit
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 
 	"drover.farm/internal/farm"
@@ -10,20 +11,26 @@ import (
 	"drover.farm/internal/renderer/blender"
 )
 
-// Through reports whether a job can be rendered through this door: it is one of
-// Drover's own for Blender, does not need the scene's scripts (they would run on
-// the machines of strangers), and has no frame below 0, which the wire's command
-// line cannot say. Its answer for a job never changes.
-func Through(s *farm.Spec) bool {
-	if s.Renderer != product || !blender.Shipped(s.Template) || len(s.Environments) > 0 || s.Parameters["Autoexec"] == "true" {
-		return false
+// Obstacle says why a job cannot be rendered through this door, "" when it can.
+// It is for farm.Config.Obstacles.
+func Obstacle(s *farm.Spec) string {
+	switch {
+	case s.Renderer != product || !blender.Shipped(s.Template):
+		return "SheepIt clients render only Drover's own jobs for Blender"
+	case len(s.Environments) > 0:
+		return "it has environments, which SheepIt clients cannot enter"
+	case s.Parameters["Autoexec"] == "true":
+		return "the scene's scripts are to run, and would on the machines of strangers"
+	case s.Check != nil && s.Check.Pictures > 1:
+		return "each frame gives " + strconv.Itoa(s.Check.Pictures) + " pictures, one for each view, and SheepIt clients deliver one"
 	}
-	frames, err := renderer.ParseFrames(s.Parameters["Frames"])
-	if err != nil || frames.Runs()[0].Start < 0 {
-		return false
+	if frames, err := renderer.ParseFrames(s.Parameters["Frames"]); err != nil || frames.Runs()[0].Start < 0 {
+		return "it has frames below 0, which the command line of SheepIt clients cannot say"
 	}
-	_, _, ok := place(s, s.Parameters["Scene"])
-	return ok
+	if _, _, ok := place(s, s.Parameters["Scene"]); !ok {
+		return "its scene is not among its files"
+	}
+	return ""
 }
 
 // place finds a path of the submitter's machine among the job's roots: the

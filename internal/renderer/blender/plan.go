@@ -222,6 +222,14 @@ func viewSuffixes(set *Settings) []string {
 	return out
 }
 
+// Pictures is how many pictures a frame gives when that is more than one, else 0.
+func (p *Plan) Pictures() int {
+	if len(p.suffixes) < 2 {
+		return 0
+	}
+	return len(p.suffixes)
+}
+
 // OutputNames are the names of the pictures that a frame gives.
 func (p *Plan) OutputNames(frame int64) []string {
 	var out []string

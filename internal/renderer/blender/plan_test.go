@@ -229,6 +229,12 @@ func TestPlanOfViews(t *testing.T) {
 	if diff := cmp.Diff([]string{"a_012_L.exr", "a_012_R.exr"}, p.OutputNames(12)); diff != "" {
 		t.Error(diff)
 	}
+	if n := p.Pictures(); n != 2 {
+		t.Errorf("a frame gives %d pictures", n)
+	}
+	if n := (&Plan{suffixes: viewSuffixes(&Settings{Multiview: true, ViewFormat: "STEREO_3D"})}).Pictures(); n != 0 {
+		t.Errorf("a stereo picture counts as %d", n)
+	}
 }
 
 func TestRoots(t *testing.T) {
