@@ -29,14 +29,26 @@ func (m *Machine) fetches(product string) bool {
 	return slices.Contains(m.Fetches, product) || slices.Contains(m.Fetches, Any)
 }
 
-// runs reports whether the build is for the machine's system.
-func (b *Build) runs(m *Machine) bool {
-	return (b.OS == m.OS || b.OS == Any) && (b.Arch == m.Arch || b.Arch == Any)
+// Runs reports whether the machine can run the build: it is for its system, and
+// for its architecture or one that it emulates.
+func (b *Build) Runs(m *Machine) bool {
+	return (b.OS == m.OS || b.OS == Any) && (b.native(m) || slices.Contains(m.Emulates, b.Arch))
+}
+
+func (b *Build) native(m *Machine) bool { return b.Arch == m.Arch || b.Arch == Any }
+
+// before reports whether the machine is given b rather than c, of one version:
+// first what is for its own architecture, then what is newer.
+func (b *Build) before(c *Build, m *Machine) bool {
+	if c == nil || b.native(m) != c.native(m) {
+		return c == nil || b.native(m)
+	}
+	return b.ID > c.ID
 }
 
 // offered reports whether the worker may be given the build.
 func (b *Build) offered(w *worker) bool {
-	return b.State != BuildAside && w.Machine.fetches(b.Product) && b.runs(&w.Machine) && (b.Trial == 0 || slices.Contains(b.TrialWorkers, w.ID))
+	return b.State != BuildAside && w.Machine.fetches(b.Product) && b.Runs(&w.Machine) && (b.Trial == 0 || slices.Contains(b.TrialWorkers, w.ID))
 }
 
 // equip works out anew what the worker can render with.
@@ -174,7 +186,7 @@ func (f *Farm) BuildFor(ctx context.Context, workerID, jobID int64) (*Build, err
 			}
 		}
 		for _, b := range st.builds {
-			if b.Product == j.Spec.Renderer && b.Version == j.Build && b.offered(w) && (out == nil || b.ID > out.ID) {
+			if b.Product == j.Spec.Renderer && b.Version == j.Build && b.offered(w) && b.before(out, &w.Machine) {
 				out = b
 			}
 		}
@@ -231,7 +243,7 @@ func (f *Farm) TryBuild(ctx context.Context, by Principal, id int64, n int) (*Bu
 
 // admitToTrial gives a build on trial to the worker if it is one of the first.
 func (st *state) admitToTrial(b *Build, w *worker) {
-	if b.Trial <= len(b.TrialWorkers) || !w.Online || slices.Contains(b.TrialWorkers, w.ID) || !w.Machine.fetches(b.Product) || !b.runs(&w.Machine) {
+	if b.Trial <= len(b.TrialWorkers) || !w.Online || slices.Contains(b.TrialWorkers, w.ID) || !w.Machine.fetches(b.Product) || !b.Runs(&w.Machine) {
 		return
 	}
 	c := *b

@@ -1,6 +1,7 @@
 package farm_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -229,6 +230,42 @@ func TestTrialOfABuild(t *testing.T) {
 		}
 		if _, err := b.f.TryBuild(t.Context(), bob, next, 1); farm.CodeOf(err) != farm.Forbidden {
 			t.Errorf("bob tries builds: %v", err)
+		}
+	})
+}
+
+// TestBuildsOfAnEmulatedArchitecture are for workers that have none of their own.
+func TestBuildsOfAnEmulatedArchitecture(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, farm.Settings{})
+		j := b.submit(bob, template("1-9"), renders)
+		arm := func(r *farm.Registration) { r.Machine.Arch = "arm64" }
+		plain, w := b.worker("plain", fetcher, arm), b.worker("w", fetcher, arm, func(r *farm.Registration) { r.Machine.Emulates = []string{"x86_64"} })
+		foreign, own := blender("4.2.1"), blender("4.2.1")
+		own.Arch = "arm64"
+		_, _, err := b.f.PublishBuild(t.Context(), admin, foreign)
+		b.check(err)
+		b.nothing(plain)
+		b.mustClaim(w)
+		why, err := b.f.Why(t.Context(), j.ID)
+		b.check(err)
+		want := "needs blender 4.2.1, the worker has none; the library has no build of it for linux arm64"
+		if !slices.ContainsFunc(why.Steps[0].Classes, func(c farm.WorkerClass) bool { return len(c.Reasons) > 0 && c.Reasons[0].String() == want }) {
+			t.Errorf("why does not say %q: %+v", want, why.Steps[0].Classes)
+		}
+		fetched := func() string {
+			got, err := b.f.BuildFor(t.Context(), w.ID, j.ID)
+			b.check(err)
+			return got.Arch
+		}
+		if got := fetched(); got != "x86_64" {
+			t.Errorf("the worker fetches the build for %s", got)
+		}
+		_, _, err = b.f.PublishBuild(t.Context(), admin, own)
+		b.check(err)
+		if got := fetched(); got != "arm64" {
+			t.Errorf("it fetches the build for %s though there is one for its own", got)
 		}
 	})
 }

@@ -272,8 +272,9 @@ type GPU struct {
 // Machine is what a worker says of itself.
 type Machine struct {
 	Hostname  string     `json:"hostname"`
-	OS        string     `json:"os"`   // linux, windows, macos (OpenJD attr.worker.os.family)
-	Arch      string     `json:"arch"` // x86_64, arm64 (OpenJD attr.worker.cpu.arch)
+	OS        string     `json:"os"`                 // linux, windows, macos (OpenJD attr.worker.os.family)
+	Arch      string     `json:"arch"`               // x86_64, arm64 (OpenJD attr.worker.cpu.arch)
+	Emulates  []string   `json:"emulates,omitempty"` // architectures whose builds it runs, too, where there is none for its own
 	CPU       string     `json:"cpu,omitempty"`
 	Cores     int        `json:"cores"`
 	Memory    int64      `json:"memory"` // bytes

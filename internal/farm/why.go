@@ -153,6 +153,7 @@ func (st *state) classes(j *job, s *step) []WorkerClass {
 			if obstacle := st.f.obstacles[rs[i].Have]; rs[i].Code == "form" && obstacle != nil {
 				rs[i].Want = obstacle(&j.Spec)
 			}
+			st.unbuilt(&rs[i], w)
 		}
 		key := fmt.Sprint(rs)
 		c := byKey[key]
@@ -193,6 +194,23 @@ func (f *Farm) unreached(j *Job, w *Worker) []sched.Reason {
 		return nil
 	}
 	return []sched.Reason{{Code: "reach", Have: why, Want: change}}
+}
+
+// unbuilt adds to the lack of a renderer for which system the library has none.
+func (st *state) unbuilt(r *sched.Reason, w *worker) {
+	product, ok := strings.CutPrefix(r.Name, BuildAttribute(""))
+	if !ok {
+		product, ok = strings.CutPrefix(r.Name, RendererAttribute(""))
+	}
+	if !ok || r.Code != "attribute" || len(w.info.Attributes[r.Name]) > 0 || !w.Machine.fetches(product) {
+		return
+	}
+	for _, b := range st.builds {
+		if b.Product == product && b.State != BuildAside && b.Runs(&w.Machine) {
+			return
+		}
+	}
+	r.Have += fmt.Sprintf("; the library has no build of it for %s %s", w.Machine.OS, w.Machine.Arch)
 }
 
 // sum says in one sentence what keeps a step's tasks waiting.

@@ -192,7 +192,7 @@ func (d *Door) enter(ctx context.Context, r *http.Request, by farm.Principal, p 
 	if !by.Is(farm.RoleRenderer) {
 		return 0, nil
 	}
-	m := machineOf(p, r.UserAgent())
+	m := d.machineOf(p, r.UserAgent())
 	reg := farm.Registration{By: by, Key: machineKey(p), Another: true, Name: m.Hostname, Door: Name, Machine: m, Slots: 1, Lease: d.Lease, Silence: d.SessionTimeout}
 	if old := d.sessionOf(r); old != nil && old.by.Login == by.Login && old.worker != 0 {
 		if w, err := d.Farm.Farmhand(ctx, old.worker); err == nil && w.Online && w.Door == Name {

@@ -36,7 +36,7 @@ func archOf(p params) string {
 }
 
 // machineOf is the machine that a login tells of.
-func machineOf(p params, agent string) farm.Machine {
+func (d *Door) machineOf(p params, agent string) farm.Machine {
 	m := farm.Machine{
 		Hostname: p.text("hostname", 200), OS: systems[strings.ToLower(p.text("os", 20))], Arch: archOf(p),
 		CPU: p.text("cpu_model_name", 200), Cores: int(min(p.integer("cpu_cores"), 4096)), Memory: memoryOf(p.integer("ram")),
@@ -61,6 +61,9 @@ func machineOf(p params, agent string) farm.Machine {
 	}
 	if m.OS == "macos" {
 		m.Attributes[attrMacPaths] = []string{"true"}
+		if m.Arch == "arm64" && d.Rosetta {
+			m.Emulates = []string{"x86_64"}
+		}
 	}
 	return m
 }
@@ -88,7 +91,7 @@ func machineKey(p params) string {
 
 // fits reports whether a build runs on the machine.
 func fits(b *farm.Build, m *farm.Machine) bool {
-	return b.Product == product && b.State != farm.BuildAside && (b.OS == m.OS || b.OS == farm.Any) && (b.Arch == m.Arch || b.Arch == farm.Any)
+	return b.Product == product && b.State != farm.BuildAside && b.Runs(m)
 }
 
 func has(m *farm.Machine, attr string) bool { return len(m.Attributes[attr]) > 0 }

@@ -20,7 +20,7 @@ import (
 
 // packPrefix begins the keys of the door's packs. The number is that of the form:
 // packs of an earlier one are not used any more.
-const packPrefix = "sheepit/1/"
+const packPrefix = "sheepit/2/"
 
 // packer makes the archives that clients fetch, each once, some at a time.
 type packer struct {

@@ -196,7 +196,8 @@ func rend(b *farm.Build, payload string) string {
 	if root != "" {
 		root += "/"
 	}
-	return strings.NewReplacer("=ROOT\n", "="+quoted(root)+"\n", "=PROGRAM\n", "="+quoted(b.Layout.Program)+"\n", "=PAYLOAD\n", "="+quoted(payload)+"\n").Replace(rendScript)
+	return strings.NewReplacer("=ROOT\n", "="+quoted(root)+"\n", "=PROGRAM\n", "="+quoted(b.Layout.Program)+"\n", "=PAYLOAD\n", "="+quoted(payload)+"\n",
+		"=ARCH\n", "="+quoted(b.Arch)+"\n").Replace(rendScript)
 }
 
 // quoted is s as a word of the shell.

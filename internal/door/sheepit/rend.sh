@@ -4,6 +4,13 @@
 root=ROOT
 program=PROGRAM
 payload=PAYLOAD
+arch=ARCH
+
+# Macs with Apple's processors run programs for Intel's by Rosetta 2.
+if [ "$arch" = x86_64 ] && [ "$(uname -s) $(uname -m)" = 'Darwin arm64' ] && ! arch -x86_64 /usr/bin/true 2>/dev/null; then
+	echo "drover: error of the machine: it runs Blender for Intel's processors only with Rosetta 2, which it lacks; to get it: softwareupdate --install-rosetta" >&2
+	exit 127
+fi
 
 case $0 in
 */*) here=$(cd "${0%/*}" && pwd) ;;

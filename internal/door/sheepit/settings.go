@@ -20,6 +20,7 @@ type Settings struct {
 	Mirrors        []string      `yaml:"mirrors" help:"URLs of files by which clients measure their connection; by default the farm's own."`
 	SpeedBytes     int64         `yaml:"speed_bytes" help:"How many bytes the farm's own file for that has; negative: clients measure nothing."`
 	DownloadTime   time.Duration `yaml:"download_time" help:"A session whose measured connection would take longer for a scene is given a smaller one while one waits."`
+	Rosetta        bool          `yaml:"rosetta" help:"Macs with Apple's processors get Blender for Intel's where the library has none for theirs, and run it by Rosetta 2."`
 	Rate           float64       `yaml:"rate" help:"How many requests a second of one session are answered at once; more are slowed down."`
 }
 
@@ -38,6 +39,7 @@ func Defaults() Settings {
 		FrameLimit:     1 << 30,
 		SpeedBytes:     4 << 20,
 		DownloadTime:   5 * time.Minute,
+		Rosetta:        true,
 		Rate:           20,
 	}
 }
