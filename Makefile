@@ -29,7 +29,7 @@ radiance: ## run Radiance's tests against the real one that RADIANCE_HOME names
 	@test -n "$$RADIANCE_HOME" || { echo "set RADIANCE_HOME to the folder of a Radiance, with bin and lib" >&2; exit 2; }
 	$(GO) test -count=1 -timeout 20m ./internal/renderer/radiance/... ./internal/simulation/... ./e2e/rayserver/...
 
-bench: deps build ## measure the numbers of the design; writes bench-results/
+bench: deps build ## measure the numbers of the design, in about ten minutes; writes bench-results/ (bin/drover bench --out docs rewrites docs/bench.md)
 	bin/drover bench --out bench-results
 
 lint: ## format, vet for every system, staticcheck, tidy module files

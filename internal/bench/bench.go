@@ -6,28 +6,27 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"drover.farm/internal/pgserver"
 )
 
 // Options say what to measure.
 type Options struct {
-	Drover  string        // the program to measure
-	Out     string        // folder for results
-	For     time.Duration // how long each load lasts
-	Only    []string      // names of measurements; empty: all
-	Store   string        // "" for SQLite, or the address of an empty PostgreSQL database
-	Sweep   bool          // also all numbers of waiting tasks and workers
-	Blender bool          // also renders of the sample animation
-	Log     io.Writer     // what is going on
+	Drover   string        // the program to measure
+	Out      string        // folder for results
+	For      time.Duration // how long each load lasts
+	Only     []string      // names of measurements; empty: all
+	Postgres bool          // also PostgreSQL, of a private server that it starts
+	Sweep    bool          // also all numbers of waiting tasks and workers
+	Blender  bool          // also renders of the sample animation
+	Log      io.Writer     // what is going on
 }
 
 // Row is one measured number.
@@ -46,6 +45,8 @@ type Point struct {
 	Waiting int64   `json:"waiting"`
 	Workers int     `json:"workers"`
 	Rate    float64 `json:"cycles_per_second"`
+	CPU     float64 `json:"cpu_us_per_cycle"` // of the farm's process
+	Allocs  float64 `json:"allocations_per_cycle"`
 }
 
 // Report is all that was measured.
@@ -54,7 +55,6 @@ type Report struct {
 	Machine string    `json:"machine"`
 	Cores   int       `json:"cores"`
 	Go      string    `json:"go"`
-	Store   string    `json:"store"`
 	Rows    []Row     `json:"rows"`
 	Sweep   []Point   `json:"sweep,omitempty"`
 }
@@ -76,6 +76,7 @@ func measurements() []measurement {
 	return []measurement{
 		{"start", measureStart},
 		{"cycles", measureCycles},
+		{"postgres", measurePostgres},
 		{"latency", measureLatency},
 		{"restart", measureRestart},
 		{"sheepit", measureSheepIt},
@@ -97,12 +98,13 @@ func Names() []string {
 type runner struct {
 	Options
 	report *Report
+	pg     *pgserver.Server // started when it is first needed
 }
 
 func (r *runner) say(format string, args ...any) { fmt.Fprintf(r.Log, format+"\n", args...) }
 
-// Run measures and writes results.json, results.txt and, after a sweep,
-// sweep.svg to the folder.
+// Run measures and writes bench.md, bench.json and, after a sweep, bench.svg to
+// the folder.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.For <= 0 {
 		o.For = 10 * time.Second
@@ -118,13 +120,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
 		return nil, err
 	}
-	r := &runner{Options: o, report: &Report{Time: time.Now().UTC().Truncate(time.Second), Machine: processor(), Cores: runtime.NumCPU(), Go: runtime.Version(), Store: "SQLite"}}
-	if o.Store != "" {
-		r.report.Store = "PostgreSQL"
-	}
+	r := &runner{Options: o, report: &Report{Time: time.Now().UTC().Truncate(time.Second), Machine: processor(), Cores: runtime.NumCPU(), Go: runtime.Version()}}
+	defer func() {
+		if r.pg != nil {
+			r.pg.Stop()
+		}
+	}()
 	for _, m := range measurements() {
-		wanted := len(o.Only) == 0 && (m.name != "sweep" || o.Sweep) && (m.name != "render" || o.Blender) || slices.Contains(o.Only, m.name)
-		if !wanted {
+		if !r.wants(m.name) {
 			continue
 		}
 		r.say("measuring %s …", m.name)
@@ -135,65 +138,18 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return r.report, r.report.write(o.Out)
 }
 
-// write saves the report.
-func (r *Report) write(dir string) error {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
+// wants reports whether a measurement is part of the run.
+func (r *runner) wants(name string) bool {
+	if len(r.Only) > 0 {
+		return slices.Contains(r.Only, name)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "results.json"), append(b, '\n'), 0o644); err != nil {
-		return err
+	switch name {
+	case "postgres":
+		return r.Postgres
+	case "sweep":
+		return r.Sweep
+	case "render":
+		return r.Blender
 	}
-	f, err := os.Create(filepath.Join(dir, "results.txt"))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r.Table(f)
-	if len(r.Sweep) > 0 {
-		return os.WriteFile(filepath.Join(dir, "sweep.svg"), plot(r.Sweep), 0o644)
-	}
-	return f.Close()
-}
-
-// Table writes the report for people.
-func (r *Report) Table(w io.Writer) {
-	fmt.Fprintf(w, "%s, %d cores, %s, %s, %s\n\n", r.Machine, r.Cores, r.Go, r.Store, r.Time.Format("2006-01-02"))
-	t := tabwriter.NewWriter(w, 2, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "WHAT\tMEASURED\tHOLD\t\tNOTE")
-	for _, row := range r.Rows {
-		held := ""
-		if row.Held != nil {
-			held = map[bool]string{true: "held", false: "NOT HELD"}[*row.Held]
-		}
-		fmt.Fprintf(t, "%s\t%s %s\t%s\t%s\t%s\n", row.Name, number(row.Value), row.Unit, row.Hold, held, row.Note)
-	}
-	for _, p := range r.Sweep {
-		fmt.Fprintf(t, "%d waiting, %d workers, %s\t%s cycles/s\n", p.Waiting, p.Workers, p.Store, number(p.Rate))
-	}
-	t.Flush()
-}
-
-// number is a figure with as many digits as mean something.
-func number(v float64) string {
-	switch {
-	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	}
-	return fmt.Sprintf("%.2f", v)
-}
-
-// processor names the machine's processor, where the system tells.
-func processor() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.SplitSeq(string(b), "\n") {
-			if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
-				return strings.TrimSpace(v)
-			}
-		}
-	}
-	return runtime.GOARCH
+	return true
 }

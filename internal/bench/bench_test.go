@@ -15,24 +15,30 @@ import (
 
 func TestTheReportIsWritten(t *testing.T) {
 	t.Parallel()
-	r := &Report{Machine: "x", Cores: 2, Store: "SQLite"}
+	r := &Report{Machine: "x", Cores: 2}
 	r.hold("cycles", 5400, "cycles/s", "≥ 5000/s", true, "")
 	r.hold("ratio", 0.5, "", "≥ 0.7", false, "slow disk")
-	r.Sweep = []Point{{"SQLite", 1000, 10, 900}, {"SQLite", 1_000_000, 10, 880}, {"SQLite", 1000, 500, 9000}, {"SQLite", 1_000_000, 500, 8800}}
+	r.Sweep = []Point{{"SQLite", 1000, 10, 900, 80, 90}, {"SQLite", 1_000_000, 10, 880, 81, 90}, {"SQLite", 1000, 500, 9000, 70, 90}, {"SQLite", 1_000_000, 500, 8800, 71, 90},
+		{"PostgreSQL", 1000, 10, 300, 80, 95}, {"PostgreSQL", 1_000_000, 10, 280, 81, 95}}
 	dir := t.TempDir()
 	if err := r.write(dir); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "results.txt"))
+	text, err := os.ReadFile(filepath.Join(dir, "bench.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"5400 cycles/s", "held", "NOT HELD", "slow disk", "1000000 waiting, 500 workers"} {
+	for _, want := range []string{"| 5400 cycles/s | ≥ 5000/s | held |", "NOT HELD", "slow disk", "| SQLite: waiting | 10 workers | 500 workers |", "| 1000000 | 880 (81.0 µs) | 8800 (71.0 µs) |", "| 1000000 | 280 (81.0 µs) |"} {
 		if !strings.Contains(string(text), want) {
-			t.Errorf("the table lacks %q:\n%s", want, text)
+			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
 	}
-	svg, err := os.ReadFile(filepath.Join(dir, "sweep.svg"))
+	var table strings.Builder
+	r.Table(&table)
+	if want := "PostgreSQL, 1000000 waiting, 10 workers"; !strings.Contains(table.String(), want) {
+		t.Errorf("the table lacks %q:\n%s", want, table.String())
+	}
+	svg, err := os.ReadFile(filepath.Join(dir, "bench.svg"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,13 +53,13 @@ func TestTheReportIsWritten(t *testing.T) {
 
 func TestNextFindsTheLease(t *testing.T) {
 	t.Parallel()
-	lease, index, err := next([]byte(`{"accepted":true,"next":{"id":4294967299,"job":1000,"step":0,"step_name":"Render","index":17,"attempt":1}}`))
-	if err != nil || lease != 4294967299 || index != 17 {
-		t.Errorf("found %d, %d, %v", lease, index, err)
+	got, ok := next([]byte(`{"accepted":true,"next":{"id":4294967299,"job":1000,"step":0,"step_name":"Render","index":17,"attempt":1}}`))
+	if want := (held{4294967299, 1000, 17}); !ok || got != want {
+		t.Errorf("found %v, %v", got, ok)
 	}
-	for _, bad := range []string{"", "{}", `{"next":{"id":5}}`, `{"next":{"id":x`} {
-		if _, _, err := next([]byte(bad)); err == nil {
-			t.Errorf("%q gives no error", bad)
+	for _, bad := range []string{"", "{}", `{"next":{"id":5}}`, `{"next":{"id":x`, `{"next":{"id":5,"job":,"index":1}}`} {
+		if got, ok := next([]byte(bad)); ok {
+			t.Errorf("%q gives %v", bad, got)
 		}
 	}
 }

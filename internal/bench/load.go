@@ -1,9 +1,8 @@
 package bench
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -36,88 +35,36 @@ func (s *server) submit(ctx context.Context, n int64) (int64, time.Duration, err
 	return j.ID, time.Since(began), err
 }
 
-// register makes n workers known.
-func (s *server) register(ctx context.Context, n int) ([]int64, error) {
-	ids := make([]int64, n)
-	var wg sync.WaitGroup
+// atOnce is how many requests prepare a measurement at a time.
+const atOnce = 64
+
+// each calls fn for 0 to n-1, several at a time.
+func each(n int, fn func(i int) error) error {
 	errs := make([]error, n)
-	slots := make(chan struct{}, 64)
+	slots := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
 	for i := range n {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			var w api.Worker
-			errs[i] = s.post(ctx, "/api/v1/workers", api.Registration{Key: fmt.Sprint("bench", i), Name: fmt.Sprint("bench", i), Slots: 1,
-				Machine: api.Machine{Hostname: "bench", OS: "linux", Arch: "x86_64", Cores: 8, Memory: 16 << 30}}, &w)
-			ids[i] = w.ID
+			errs[i] = fn(i)
 		})
 	}
 	wg.Wait()
-	return ids, errors.Join(errs...)
+	return cmp.Or(errs...)
 }
 
-// cycle runs complete-and-claim cycles with all workers for a time. Each cycle
-// is one request: the result of a task and the claim of the next, both durable
-// before the answer.
-func (s *server) cycle(ctx context.Context, workers []int64, d time.Duration) (load, error) {
-	first := make([]*api.Lease, len(workers))
-	for i, w := range workers {
-		l := new(api.Lease)
-		if err := s.post(ctx, fmt.Sprintf("/api/v1/workers/%d/claim", w), api.Claim{}, l); err != nil {
-			return load{}, err
-		}
-		first[i] = l
-	}
-	return s.under(ctx, len(workers), func(i int, end time.Time, done *atomic.Int64) error {
-		w, lease, index, job := workers[i], first[i].ID, first[i].Index, first[i].Job
-		for time.Now().Before(end) {
-			body := fmt.Appendf(nil, `{"worker":%d,"job":%d,"step":0,"index":%d,"seconds":1.5,"next":{"warm":%d}}`, w, job, index, job)
-			status, answer, err := s.raw(ctx, http.MethodPost, "/api/v1/leases/"+strconv.FormatInt(lease, 10)+"/complete", body)
-			if err == nil && status != http.StatusOK {
-				err = fmt.Errorf("complete: %d %s", status, answer)
-			}
-			if err == nil {
-				lease, index, err = next(answer)
-			}
-			if err != nil {
-				return err
-			}
-			done.Add(1)
-		}
-		// The last task is finished too, so that the worker can claim again.
-		body := fmt.Appendf(nil, `{"worker":%d,"job":%d,"step":0,"index":%d,"seconds":1.5}`, w, job, index)
-		status, answer, err := s.raw(ctx, http.MethodPost, "/api/v1/leases/"+strconv.FormatInt(lease, 10)+"/complete", body)
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("complete: %d %s", status, answer)
-		}
+// register makes n workers known.
+func (s *server) register(ctx context.Context, n int) ([]int64, error) {
+	ids := make([]int64, n)
+	err := each(n, func(i int) error {
+		var w api.Worker
+		err := s.post(ctx, "/api/v1/workers", api.Registration{Key: fmt.Sprint("bench", i), Name: fmt.Sprint("bench", i), Slots: 1,
+			Machine: api.Machine{Hostname: "bench", OS: "linux", Arch: "x86_64", Cores: 8, Memory: 16 << 30}}, &w)
+		ids[i] = w.ID
 		return err
-	}, d)
-}
-
-// next finds the lease in a verdict without decoding all of it, so that the
-// load generator takes as little of the machine as it can.
-func next(answer []byte) (lease, index int64, err error) {
-	_, rest, ok := bytes.Cut(answer, []byte(`"next":{"id":`))
-	if !ok {
-		return 0, 0, fmt.Errorf("no next lease in %.200s", answer)
-	}
-	if lease, err = leading(rest); err != nil {
-		return 0, 0, err
-	}
-	_, rest, ok = bytes.Cut(rest, []byte(`"index":`))
-	if !ok {
-		return 0, 0, fmt.Errorf("no index in %.200s", answer)
-	}
-	index, err = leading(rest)
-	return lease, index, err
-}
-
-func leading(b []byte) (int64, error) {
-	n := 0
-	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
-		n++
-	}
-	return strconv.ParseInt(string(b[:n]), 10, 64)
+	})
+	return ids, err
 }
 
 // writes loads the bare server.
@@ -162,7 +109,7 @@ func (s *server) under(ctx context.Context, n int, client func(i int, end time.T
 	}
 	wg.Wait()
 	took := time.Since(began)
-	if err := errors.Join(errs...); err != nil {
+	if err := cmp.Or(errs...); err != nil {
 		return load{}, err
 	}
 	after, err := s.cost(ctx)

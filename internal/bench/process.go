@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"drover.farm/internal/pgserver"
 )
 
 // server is a process under measurement.
@@ -82,19 +84,65 @@ func (r *runner) start(ctx context.Context, data string, args ...string) (*serve
 			return nil, fmt.Errorf("%s is not ready after a minute: %s", strings.Join(s.cmd.Args, " "), s.out)
 		}
 	}
-	if b, err := os.ReadFile(filepath.Join(data, "admin.token")); err == nil {
-		s.token = strings.TrimSpace(string(b))
+	s.token = token(data)
+	return s, nil
+}
+
+// farm starts a farm on a data folder, with SQLite. A new one gets an account
+// "admin".
+func (r *runner) farm(ctx context.Context, data string) (*server, error) {
+	return r.start(ctx, data, "serve", "--data", data)
+}
+
+// The stores that are measured.
+const (
+	sqlite   = "SQLite"
+	postgres = "PostgreSQL"
+)
+
+// stores are those that this run measures.
+func (r *runner) stores() []string {
+	if r.Postgres {
+		return []string{sqlite, postgres}
+	}
+	return []string{sqlite}
+}
+
+// farmOn starts a new farm on a store; a private PostgreSQL server is started
+// when the first one needs it, and ends with the run.
+func (r *runner) farmOn(ctx context.Context, data, store string) (*server, error) {
+	if store == sqlite {
+		return r.farm(ctx, data)
+	}
+	if r.pg == nil {
+		var err error
+		if r.pg, err = pgserver.Start(ctx); err != nil {
+			return nil, fmt.Errorf("%w; without it: --no-postgres", err)
+		}
+	}
+	url, err := r.pg.Database(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.start(ctx, data, "serve", "--data", data, "--store", url)
+	if err != nil {
+		return nil, err
+	}
+	// One of several servers is ready before it is the writer, who makes the token.
+	for end := time.Now().Add(time.Minute); s.token == ""; <-time.After(10 * time.Millisecond) {
+		s.token = token(data)
+		if s.token == "" && time.Now().After(end) {
+			s.kill()
+			return nil, errors.New("the farm on PostgreSQL made no account within a minute")
+		}
 	}
 	return s, nil
 }
 
-// farm starts a farm on a data folder. A new one gets an account "admin".
-func (r *runner) farm(ctx context.Context, data string) (*server, error) {
-	args := []string{"serve", "--data", data}
-	if r.Store != "" {
-		args = append(args, "--store", r.Store)
-	}
-	return r.start(ctx, data, args...)
+// token is the administrator's, "" while there is none.
+func token(data string) string {
+	b, _ := os.ReadFile(filepath.Join(data, "admin.token"))
+	return strings.TrimSpace(string(b))
 }
 
 // kill is kill -9.

@@ -11,12 +11,12 @@ import (
 )
 
 type benchCmd struct {
-	Out     string        `default:"bench-results" placeholder:"DIR" help:"Folder for results.json, results.txt and sweep.svg."`
-	For     time.Duration `default:"10s" help:"How long each load lasts."`
-	Only    []string      `placeholder:"NAME" help:"Only these measurements: start, cycles, latency, restart, sheepit, sweep, render."`
-	Store   string        `placeholder:"URL" help:"An empty PostgreSQL database instead of SQLite."`
-	Sweep   bool          `help:"Also sweep numbers of waiting tasks and of workers."`
-	Blender bool          `default:"true" negatable:"" help:"Also render the sample animation, beside Blender alone."`
+	Out      string        `default:"bench-results" placeholder:"DIR" help:"Folder for bench.md, bench.json and bench.svg."`
+	For      time.Duration `default:"10s" help:"How long each load lasts."`
+	Only     []string      `placeholder:"NAME" help:"Only these measurements: start, cycles, postgres, latency, restart, sheepit, sweep, render."`
+	Postgres bool          `default:"true" negatable:"" help:"Also measure on PostgreSQL, on a private server that it starts."`
+	Sweep    bool          `default:"true" negatable:"" help:"Also sweep numbers of waiting tasks and of workers."`
+	Blender  bool          `default:"true" negatable:"" help:"Also render the sample animation, beside Blender alone."`
 
 	Baseline string `hidden:"" placeholder:"DIR"`
 	Listen   string `hidden:""`
@@ -39,7 +39,7 @@ func (c *benchCmd) Run(a *App) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	r, err := bench.Run(a.ctx, bench.Options{Drover: self, Out: c.Out, For: c.For, Only: c.Only, Store: c.Store, Sweep: c.Sweep, Blender: c.Blender, Log: a.Err})
+	r, err := bench.Run(a.ctx, bench.Options{Drover: self, Out: c.Out, For: c.For, Only: c.Only, Postgres: c.Postgres, Sweep: c.Sweep, Blender: c.Blender, Log: a.Err})
 	if r != nil && len(r.Rows)+len(r.Sweep) > 0 {
 		r.Table(io.Writer(a.Out))
 	}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package pgtest
+package pgserver
 
 import (
 	"fmt"
@@ -26,7 +26,7 @@ func account() (uid, gid int, err error) {
 	return uid, gid, err
 }
 
-// own gives the folder to that account when the test runs as root.
+// own gives the folder to that account when this process is root.
 func own(dir string) error {
 	if os.Getuid() != 0 {
 		return nil
@@ -38,8 +38,8 @@ func own(dir string) error {
 	return os.Chown(dir, uid, gid)
 }
 
-// unprivileged makes the command run as that account when the test runs as
-// root, and end with the test in any case.
+// unprivileged makes the command run as that account when this process is
+// root, and end with this process in any case.
 func unprivileged(cmd *exec.Cmd) {
 	cmd.SysProcAttr = attributes()
 	if os.Getuid() != 0 {
