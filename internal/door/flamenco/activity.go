@@ -37,25 +37,62 @@ var (
 	errorRE    = regexp.MustCompile(`(?i)^(error|exception|traceback)\b|: error\b|\bfatal\b`)
 )
 
+// maxRun is how many progress lines in a row are read of one frame: the last ones
+// say all that the earlier did, and a long log has little else.
+const maxRun = 8
+
 // add reads further lines of a log.
 func (a *activity) add(log string) {
+	var run []string // progress lines of one frame
 	for line := range strings.Lines(log) {
-		if line = strings.TrimRight(line, "\r\n"); len(line) <= maxLine {
-			a.line(line)
+		if line = strings.TrimRight(line, "\r\n"); len(line) > maxLine {
+			continue
 		}
+		if len(run) > 0 && frameWord(line) == frameWord(run[0]) {
+			if len(run) == maxRun {
+				run = append(run[:0], run[1:]...)
+			}
+			run = append(run, line)
+			continue
+		}
+		a.lines(run)
+		run = run[:0]
+		if frameWord(line) != "" {
+			run = append(run, line)
+			continue
+		}
+		a.line(line)
+	}
+	a.lines(run)
+}
+
+// frameWord is what a progress line begins with, such as "Fra:12", else "".
+func frameWord(line string) string {
+	if !strings.HasPrefix(line, "Fra:") {
+		return ""
+	}
+	word, _, _ := strings.Cut(line, " ")
+	return word
+}
+
+func (a *activity) lines(list []string) {
+	for _, line := range list {
+		a.line(line)
 	}
 }
 
 func (a *activity) line(line string) {
-	if m := versionRE.FindStringSubmatch(line); m != nil {
-		a.Version = m[1]
-		return
+	if strings.HasPrefix(line, "Blender ") {
+		if m := versionRE.FindStringSubmatch(line); m != nil {
+			a.Version = strings.Clone(m[1]) // the log is large
+			return
+		}
 	}
-	if errorRE.MatchString(line) {
+	if speaksOfError(line) {
 		a.cause = clip(line, 300)
 	}
 	p, ok := blender.ParseLine(line)
-	if p.Saved == "" {
+	if p.Saved == "" && strings.HasPrefix(line, "Saved: ") {
 		if m := oldSavedRE.FindStringSubmatch(line); m != nil {
 			p.Saved, ok = strings.Trim(m[1], `'"`), true
 		}
@@ -74,7 +111,7 @@ func (a *activity) line(line string) {
 			a.saved[*a.Frame] = true
 		}
 		if len(a.Saved) < maxSaved {
-			a.Saved = append(a.Saved, p.Saved)
+			a.Saved = append(a.Saved, strings.Clone(p.Saved))
 		}
 		a.Percent = 100
 		return
@@ -90,6 +127,16 @@ func (a *activity) line(line string) {
 	if p.What != "" && p.What != "Finished" {
 		a.Process = clip(p.What, 200)
 	}
+}
+
+// speaksOfError looks before it matches: most lines of a long log do not.
+func speaksOfError(line string) bool {
+	for _, hint := range []string{"rror", "RROR", "xception", "XCEPTION", "raceback", "RACEBACK", "atal", "ATAL"} {
+		if strings.Contains(line, hint) {
+			return errorRE.MatchString(line)
+		}
+	}
+	return false
 }
 
 // hear takes what a worker's own parser made of its log, where it says more.

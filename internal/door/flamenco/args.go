@@ -26,7 +26,12 @@ import (
 type args struct {
 	values map[string][]string
 	files  map[string]*upload
+	place  place
 }
+
+// close gives back the place of large arguments. Whoever reads with a limit above
+// smallBody calls it when they are not needed any more.
+func (a *args) close() { a.place.free() }
 
 // upload is a file of a multipart form, in the farm's store.
 type upload struct {
@@ -45,8 +50,12 @@ const (
 // Files named in takes go to the store, up to the setting upload.
 func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, takes ...string) (*args, error) {
 	a := &args{values: make(map[string][]string), files: make(map[string]*upload)}
+	ctl := http.NewResponseController(w)
+	if limit > smallBody {
+		a.place = place{places: d.big, then: func() { _ = ctl.SetReadDeadline(time.Now().Add(bodyTime)) }}
+	}
 	if len(r.URL.RawQuery) > 8<<10 {
-		return nil, &fault{http.StatusRequestURITooLong, "the query of the URL is too long; send a form"}
+		return a, &fault{http.StatusRequestURITooLong, "the query of the URL is too long; send a form"}
 	}
 	for k, v := range r.URL.Query() {
 		a.values[k] = v
@@ -55,7 +64,6 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, takes .
 		return a, nil
 	}
 	kind, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	ctl := http.NewResponseController(w)
 	defer ctl.SetReadDeadline(time.Time{}) // left in place it would count as the client's going away
 	_ = ctl.SetReadDeadline(time.Now().Add(bodyTime))
 	if kind == "multipart/form-data" {
@@ -63,27 +71,18 @@ func (d *Door) read(w http.ResponseWriter, r *http.Request, limit int64, takes .
 		return a, a.multipart(r.Context(), d, multipart.NewReader(body, params["boundary"]), limit, takes)
 	}
 	if r.ContentLength > limit {
-		return nil, tooLarge(limit)
+		return a, tooLarge(limit)
 	}
-	if limit > smallBody && (r.ContentLength < 0 || r.ContentLength > smallBody) {
-		select {
-		case d.big <- struct{}{}: // a few large bodies are in memory at once
-			defer func() { <-d.big }()
-		case <-r.Context().Done():
-			return nil, r.Context().Err()
-		}
-		_ = ctl.SetReadDeadline(time.Now().Add(bodyTime))
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := a.place.readAll(r.Context(), http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	if err != nil {
-		return nil, bodyError(err, limit)
+		return a, bodyError(err, limit)
 	}
 	if kind == "application/json" || kind == "text/json" {
 		return a, a.document(body)
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, &fault{http.StatusBadRequest, "the body is no form: " + clip(err.Error(), 200)}
+		return a, &fault{http.StatusBadRequest, "the body is no form: " + clip(err.Error(), 200)}
 	}
 	for k, v := range form {
 		a.values[k] = v
@@ -128,7 +127,7 @@ func (a *args) multipart(ctx context.Context, d *Door, m *multipart.Reader, limi
 		}
 		name := part.FormName()
 		if part.FileName() == "" {
-			text, err := io.ReadAll(io.LimitReader(part, left+1))
+			text, err := a.place.readAll(ctx, io.LimitReader(part, left+1), left)
 			if err != nil {
 				return bodyError(err, limit)
 			}
@@ -246,10 +245,11 @@ func (a *args) integer(name string, min, max int64) (*int64, error) {
 	return &n, nil
 }
 
-// clip shortens s to at most n bytes, at a rune's start.
+// clip shortens s to at most n bytes, at a rune's start. It keeps nothing else of
+// what s is a part of.
 func clip(s string, n int) string {
 	if len(s) <= n {
-		return s
+		return strings.Clone(s)
 	}
 	for n > 0 && s[n]&0xc0 == 0x80 {
 		n--
@@ -257,12 +257,12 @@ func clip(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// tail is the end of s, at most n bytes.
+// tail is the end of s, at most n bytes, in memory of its own.
 func tail(s string, n int) string {
 	if len(s) <= n {
-		return s
+		return strings.Clone(s)
 	}
-	return strings.ToValidUTF8(s[len(s)-n:], "")
+	return strings.Clone(strings.ToValidUTF8(s[len(s)-n:], ""))
 }
 
 // cutLast cuts s at the last sep.

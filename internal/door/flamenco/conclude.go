@@ -28,7 +28,7 @@ func (d *Door) conclude(w *work, n news) error {
 	w.now.hear(n.activity)
 	now := w.now
 	if w.post != nil {
-		d.last[w.job.ID] = news{log: n.log, activity: orText(n.activity, now.text()), cost: n.cost}
+		d.last[w.job.ID] = news{log: tail(n.log, maxTold), activity: orText(n.activity, now.text()), cost: n.cost}
 	}
 	d.mu.Unlock()
 	d.learn(w.m, now.Version)
@@ -40,6 +40,9 @@ func (d *Door) conclude(w *work, n news) error {
 	v.stopping = d.stopping(d.ctx, w)
 	return v.tell()
 }
+
+// maxTold is how much of a log's end the server is told.
+const maxTold = 256 << 10
 
 func seconds(cost *int64, n int) float64 {
 	if cost == nil || *cost <= 0 {

@@ -19,6 +19,24 @@ type news struct {
 	fault    string  // found here
 }
 
+// listen notes that a word on the work with an id is on its way, which may take
+// long: the worker is not asked meanwhile whether it is at it still. The function
+// that it returns ends that.
+func (d *Door) listen(id int64) func() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w := d.work[id]
+	if w == nil {
+		return func() {}
+	}
+	w.words++
+	return func() {
+		d.mu.Lock()
+		w.words--
+		d.mu.Unlock()
+	}
+}
+
 // hear takes a worker's word on its work. It fails with 403 when the worker is to
 // stop: that is how a worker of 2016 is told.
 func (d *Door) hear(w *work, n news) error {
@@ -29,7 +47,7 @@ func (d *Door) hear(w *work, n news) error {
 	if n.log != "" {
 		// Of a running task only the end of the log comes, again and again.
 		w.now.add(fresh(w.tail, n.log))
-		w.tail = n.log
+		w.tail = tail(n.log, maxTail)
 	}
 	w.now.hear(n.activity)
 	w.m.timeCost = n.cost
@@ -97,7 +115,7 @@ func (d *Door) hearLog(w *work, log string) {
 		return
 	}
 	w.now.add(part)
-	w.tail = tail(log, 4096)
+	w.tail = tail(log, maxTail)
 	d.live(w, part)
 }
 
@@ -114,6 +132,9 @@ func (d *Door) live(w *work, part string) {
 		part = part[len(piece):]
 	}
 }
+
+// maxTail is how much of a log's end is kept in memory.
+const maxTail = 4096
 
 // overflow ends the work with an id whose worker sent more than it may: it would
 // do so again.

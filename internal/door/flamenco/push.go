@@ -39,7 +39,12 @@ func (d *Door) attend(m *member) {
 			continue
 		}
 		w, i, err := d.current(m), (*info)(nil), error(nil)
-		if i, err = d.info(m); err != nil {
+		if i, err = d.info(m); errors.Is(err, errTooLong) && w != nil {
+			d.kill(m)
+			d.overflow(w.id)
+			d.sleep(d.set.Tick, w.done)
+			continue
+		} else if err != nil {
 			misses++
 			d.missed(m, w, misses)
 			// Who has been away for long is asked less often.
@@ -77,6 +82,8 @@ const (
 	statusDisabled  = "disabled"
 )
 
+var errTooLong = errors.New("the answer is longer than flamenco.log_limit allows")
+
 var errNotWorker = errors.New("what answers there is no Flamenco worker of this name")
 
 // info asks the worker how it does.
@@ -112,9 +119,14 @@ func (d *Door) call(ctx context.Context, method, to string, form url.Values, lim
 		return 0, nil, err
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	var p place
+	if limit > smallBody {
+		p.places = d.big
+	}
+	defer p.free()
+	text, err := p.readAll(ctx, io.LimitReader(res.Body, limit+1), res.ContentLength)
 	if err == nil && int64(len(text)) > limit {
-		err = errors.New("the answer is too long")
+		err = errTooLong
 	}
 	return res.StatusCode, text, err
 }
@@ -206,7 +218,7 @@ func (d *Door) follow(m *member, w *work, i *info) {
 			m.timeCost = &n
 		}
 	}
-	if w.idle++; i.Status == statusRendering {
+	if w.idle++; i.Status == statusRendering || w.words > 0 {
 		w.idle, m.anew = 0, false
 	}
 	idle, anew := w.idle, m.anew

@@ -29,6 +29,7 @@ type pusher struct {
 	status string
 	log    string
 	kills  int
+	infos  int // times it was asked
 	busy   bool
 	hang   chan struct{} // while not nil, /info waits for it
 }
@@ -39,6 +40,7 @@ func (b *bundle) pusher(name string) *pusher {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /info", func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
+		p.infos++
 		hang, doc := p.hang, map[string]any{"hostname": name, "system": "Linux 3.13", "status": p.status, "log": p.log, "activity": nil, "time_cost": 3}
 		p.mu.Unlock()
 		if hang != nil {

@@ -309,7 +309,9 @@ func (d *Door) patchTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	defer d.listen(id)()
 	a, err := d.read(w, r, int64(d.set.LogLimit)<<20, "taskfile")
+	defer a.close()
 	if f, ok := err.(*fault); ok && f.status == http.StatusRequestEntityTooLarge { //nolint:errorlint // made by read
 		d.overflow(id)
 	}

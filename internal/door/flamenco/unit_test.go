@@ -2,6 +2,7 @@ package flamenco
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -167,4 +168,22 @@ func FuzzActivity(f *testing.F) {
 			t.Errorf("got %+v", a)
 		}
 	})
+}
+
+// TestALongLogOfManyFrames: of many progress lines of a frame the last say all; what
+// is between them is not lost.
+func TestALongLogOfManyFrames(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	for f := range 20 {
+		for i := range 200 {
+			fmt.Fprintf(&log, "Fra:%d Mem:%d.00M (0.00M, Peak %d.00M) | Time:00:01.00 | Remaining:00:00:%02d.00 | Scene, Layer | Path Tracing Tile %d/200\n", f+1, i, i, 59-i%60, i+1)
+		}
+		fmt.Fprintf(&log, "Warning: x\nSaved: '/r/%05d.png'\n", f+1)
+	}
+	var a activity
+	a.add(log.String())
+	if len(a.Saved) != 20 || len(a.saved) != 20 || a.Memory != 199<<20 || *a.Frame != 20 || a.Process != "Path Tracing Tile 200/200" || *a.Remaining != 40 {
+		t.Errorf("got %+v, %s", a, a.message())
+	}
 }

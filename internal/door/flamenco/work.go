@@ -24,6 +24,7 @@ type work struct {
 	tail   string // the end of its log
 	logged int64  // bytes of its log that are in the farm's live log
 	idle   int    // looks in a row at which the worker was not at it
+	words  int    // of it that are on their way
 	killed bool
 	over   bool          // its end is being told to the farm, or was
 	done   chan struct{} // closed then

@@ -203,6 +203,7 @@ func (d *Door) patchWorker(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a, err := d.read(w, r, int64(d.set.LogLimit)<<20)
+	defer a.close()
 	if err != nil {
 		return err
 	}
@@ -230,7 +231,7 @@ func (d *Door) patchWorker(w http.ResponseWriter, r *http.Request) error {
 	if x := m.work; x != nil {
 		task = &x.id
 		if log, ok := a.text("log"); ok && !f.Disabled {
-			x.tail = tail(log, 4096)
+			x.tail = tail(log, maxTail)
 		}
 		if activity, ok := a.text("activity"); ok && !f.Disabled {
 			x.now.hear(activity)
