@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,21 +26,20 @@ import (
 type flamencoFarm struct {
 	*harness.Farm
 	t     *testing.T
-	door  string // URL
+	doors []string // URLs, one of each server
+	turn  atomic.Int64
 	share string
 }
 
-func startFlamenco(t *testing.T) *flamencoFarm {
+func startFlamenco(t *testing.T, more ...string) *flamencoFarm {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	share := t.TempDir()
-	return &flamencoFarm{t: t, share: share, door: "http://" + addr, Farm: harness.StartFarm(t, "--flamenco-listen", addr, "--flamenco-shares", "linux="+share+";farm="+share,
-		"--flamenco-tick", "300ms", "--flamenco-lease", "5s", "--flamenco-pull-lease", "5s", "--flamenco-blender", version(t), "--farm-scan", "100ms")}
+	addr, share := harness.FreeAddress(t), t.TempDir()
+	return &flamencoFarm{t: t, share: share, doors: []string{"http://" + addr}, Farm: harness.StartFarm(t, append(flamencoFlags(t, addr, share), more...)...)}
+}
+
+func flamencoFlags(t *testing.T, addr, share string) []string {
+	return []string{"--flamenco-listen", addr, "--flamenco-shares", "linux=" + share + ";farm=" + share,
+		"--flamenco-tick", "300ms", "--flamenco-lease", "5s", "--flamenco-pull-lease", "5s", "--flamenco-blender", version(t), "--farm-scan", "100ms"}
 }
 
 // version is that of the installed Blender.
@@ -54,25 +53,33 @@ func version(t *testing.T) string {
 	return fields[1]
 }
 
-// call makes a request and returns its status and body; an error is a status of 0,
-// for the farm may be away.
+// call makes a request of the server whose turn it is, or of one that lives, and
+// returns its status and body. The status is 0 when the farm is away: nobody
+// answers, or no server writes.
 func (f *flamencoFarm) call(method, path, kind string, body io.Reader) (int, string) {
-	req, err := http.NewRequest(method, f.door+path, body)
-	if err != nil {
-		f.t.Error(err)
-		return 0, ""
+	var data []byte
+	if body != nil {
+		data, _ = io.ReadAll(body) // of memory
 	}
-	req.Header.Set("Content-Type", kind)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, ""
+	turn := int(f.turn.Add(1))
+	for i := range f.doors {
+		req, err := http.NewRequest(method, f.doors[(turn+i)%len(f.doors)]+path, bytes.NewReader(data))
+		if err != nil {
+			f.t.Error(err)
+			return 0, ""
+		}
+		req.Header.Set("Content-Type", kind)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			continue
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err == nil && res.StatusCode != http.StatusServiceUnavailable {
+			return res.StatusCode, string(text)
+		}
 	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, ""
-	}
-	return res.StatusCode, string(text)
+	return 0, ""
 }
 
 func (f *flamencoFarm) form(method, path string, kv ...string) (int, string) {
@@ -327,6 +334,9 @@ func (p *pull) round() {
 	p.mu.Unlock()
 	p.watch(r, path)
 	state := r.outcome("completed", "failed", "canceled")
+	p.mu.Lock()
+	p.now = nil
+	p.mu.Unlock()
 	select {
 	case <-p.quit: // a dead worker says nothing
 		return
@@ -343,7 +353,8 @@ func (p *pull) watch(r *render, path string) {
 			return
 		case <-time.After(200 * time.Millisecond):
 			log := r.text()
-			if s, _ := p.f.form("PATCH", path, "status", "active", "log", log[max(0, len(log)-256):]); s != 204 && s != 0 {
+			if s, body := p.f.form("PATCH", path, "status", "active", "log", log[max(0, len(log)-256):]); s != 204 && s != 0 {
+				p.f.t.Logf("%s is told to stop %s: %d %s", p.name, path, s, body)
 				r.cmd.Process.Kill()
 			}
 		}
@@ -382,7 +393,10 @@ func (p *pull) send(path, state, log, out string) {
 	w.Write(files.Bytes())
 	m.Close()
 	for {
-		if s, _ := p.f.call("PATCH", path, m.FormDataContentType(), bytes.NewReader(body.Bytes())); s != 0 {
+		if s, text := p.f.call("PATCH", path, m.FormDataContentType(), bytes.NewReader(body.Bytes())); s != 0 {
+			if s != 204 {
+				p.f.t.Logf("%s told that %s is %s: %d %s", p.name, path, state, s, text)
+			}
 			p.mu.Lock()
 			p.told++
 			p.mu.Unlock()
@@ -390,6 +404,12 @@ func (p *pull) send(path, state, log, out string) {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
+}
+
+func (p *pull) rendering() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now != nil
 }
 
 func (p *pull) ends() int {
@@ -506,4 +526,68 @@ func TestAPostedTaskIsRenderedByWhoeverIsThere(t *testing.T) {
 	f.form("DELETE", "/tasks/3")
 	f.wait(3, "aborted")
 	harness.Until(t, "the render has ended", long, func() bool { return !p.rendering() })
+}
+
+// TestFlamencoThroughTwoServers talks to one farm through two servers in turn, and
+// kills the one that writes while workers of both generations render.
+func TestFlamencoThroughTwoServers(t *testing.T) {
+	t.Parallel()
+	c := harness.NewCluster(t, 2)
+	f := &flamencoFarm{t: t, share: t.TempDir()}
+	for _, s := range c.Servers {
+		addr := harness.FreeAddress(t)
+		s.Flags(flamencoFlags(t, addr, f.share)...)
+		f.doors = append(f.doors, "http://"+addr)
+	}
+	c.Start("")
+	f.Farm = c.Farm
+	data, err := os.ReadFile(scene(t, 32, 24, 1, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(f.share, "scene.blend")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := f.form("POST", "/settings", "blender_path_linux", "blender"); status != 204 {
+		t.Fatalf("POST /settings: %d %s", status, body)
+	}
+	p, q := f.startPush("push"), f.startPull("pull")
+	for id := 1; id <= 2; id++ {
+		f.post(id, path, filepath.Join(f.share, fmt.Sprint(id)), 1, 4)
+	}
+	harness.Until(t, "both workers render", long, func() bool { return p.rendering() && q.rendering() })
+	dead := c.Writer()
+	dead.Kill()
+	for id := 1; id <= 2; id++ {
+		f.wait(id, "finished")
+		var task struct {
+			Job int64 `json:"job"`
+		}
+		_, body := f.form("GET", fmt.Sprintf("/tasks/%d", id))
+		if err := json.Unmarshal([]byte(body), &task); err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range f.Tasks(task.Job) {
+			if k.State != "done" || k.Attempts != 1 {
+				t.Errorf("frame %d of task %d is %s after %d attempts, want done after 1: %s", k.Index+1, id, k.State, k.Attempts, k.Error)
+			}
+		}
+		if got := files(t, filepath.Join(f.share, fmt.Sprint(id))); len(got) != 4 {
+			t.Errorf("the folder of task %d has %v", id, got)
+		}
+	}
+	if p.ends() != 1 || q.ends() != 1 {
+		t.Errorf("the workers ended %d and %d tasks, want 1 each", p.ends(), q.ends())
+	}
+	dead.Start()
+	for i := range f.doors { // a task through each of them
+		f.turn.Store(int64(i))
+		if status, body := f.form("POST", "/tasks", "task_id", fmt.Sprint(10+i), "type", "print_string", "settings", `{"text":"hello"}`); status != 202 {
+			t.Errorf("POST /tasks: %d %s", status, body)
+		}
+	}
+	for i := range f.doors {
+		f.wait(10+i, "finished")
+	}
 }

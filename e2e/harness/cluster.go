@@ -46,7 +46,7 @@ func NewCluster(tb testing.TB, n int, more ...string) *Cluster {
 	}
 	for range n {
 		f := newFarm(tb, append([]string{"--store", c.Store, "--blobs", c.Blobs}, more...)...)
-		f.URL, f.env = "http://"+freeAddress(tb), c.Env
+		f.URL, f.env = "http://"+FreeAddress(tb), c.Env
 		c.Servers = append(c.Servers, f)
 	}
 	return c
@@ -78,8 +78,8 @@ func StartCluster(tb testing.TB, n int, more ...string) *Cluster {
 	return c
 }
 
-// freeAddress is a loopback address that was free a moment ago.
-func freeAddress(tb testing.TB) string {
+// FreeAddress is a loopback address that was free a moment ago.
+func FreeAddress(tb testing.TB) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

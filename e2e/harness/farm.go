@@ -73,6 +73,9 @@ func (f *Farm) Start() {
 	})
 }
 
+// Flags adds flags of serve for the next start.
+func (f *Farm) Flags(more ...string) { f.args = append(f.args[:len(f.args):len(f.args)], more...) }
+
 // Kill ends the farm as a power cut would.
 func (f *Farm) Kill() { f.tb.Helper(); f.proc.kill() }
 

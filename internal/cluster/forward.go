@@ -47,10 +47,9 @@ func newForwarder(n *Node) *forwarder {
 
 func (f *forwarder) close() { f.transport.CloseIdleConnections() }
 
-// accept serves, as the writer, a request of this server's own clients or one
-// that another server has passed on.
-func (f *forwarder) accept(t *Term, w http.ResponseWriter, r *http.Request) {
-	door := ""
+// unwrap takes what another server says of a request that it has passed on: for
+// which door it is, and whose it is. Of any other request that says nothing.
+func (f *forwarder) unwrap(r *http.Request) (door string) {
 	if secret := r.Header.Get(headerSecret); secret != "" && f.node.cfg.Secret != "" &&
 		subtle.ConstantTimeCompare([]byte(secret), []byte(f.node.cfg.Secret)) == 1 {
 		door = r.Header.Get(headerDoor)
@@ -62,7 +61,7 @@ func (f *forwarder) accept(t *Term, w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	strip(r.Header)
-	serveDoor(t, door, w, r)
+	return door
 }
 
 func strip(h http.Header) {
@@ -78,7 +77,6 @@ var errNoWriter = errors.New("the farm has no writer at the moment")
 // of its own or, with "", for the main listener. While there is no writer, or no
 // connection to it, it waits for the next one: nothing of the request was sent.
 func (f *forwarder) pass(door string, w http.ResponseWriter, r *http.Request) {
-	strip(r.Header)
 	ctx, cancel := context.WithTimeout(r.Context(), f.node.cfg.Hold)
 	defer cancel()
 	for {
@@ -118,18 +116,17 @@ func unavailable(w http.ResponseWriter, detail string) {
 func (f *forwarder) writer(ctx context.Context) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.address != "" && time.Since(f.read) < 20*time.Millisecond {
-		return f.address, nil
+	if f.address == "" || time.Since(f.read) >= 20*time.Millisecond {
+		_, address, err := f.node.cfg.Elector.Writer(ctx)
+		if err != nil {
+			return "", err
+		}
+		f.address, f.read = address, time.Now()
 	}
-	_, address, err := f.node.cfg.Elector.Writer(ctx)
-	if err != nil {
-		return "", err
+	if f.address == "" || f.address == f.node.cfg.Address {
+		return "", errNoWriter // this server's own term, which is over or about to begin
 	}
-	f.address, f.read = address, time.Now()
-	if address == "" || address == f.node.cfg.Address {
-		return "", errNoWriter // this server's own last term, which is over
-	}
-	return address, nil
+	return f.address, nil
 }
 
 // hand passes a request on as it is, and answers with whatever comes back as it

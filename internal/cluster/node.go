@@ -168,15 +168,15 @@ func (n *Node) current() (*Term, <-chan struct{}) {
 // ServeHTTP answers a request of the main listener here, or passes it on to the
 // writer.
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	door := n.fwd.unwrap(r)
 	term, _ := n.current()
 	switch {
 	case term != nil:
-		n.fwd.accept(term, w, r)
-	case n.cfg.IsLocal != nil && n.cfg.IsLocal(r):
-		strip(r.Header)
+		serveDoor(term, door, w, r)
+	case door == "" && n.cfg.IsLocal != nil && n.cfg.IsLocal(r):
 		n.cfg.Local.ServeHTTP(w, r)
-	default:
-		n.fwd.pass("", w, r)
+	default: // also what was passed on to this server just when its term ended
+		n.fwd.pass(door, w, r)
 	}
 }
 
@@ -186,8 +186,8 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // need to reach one another at one address only.
 func (n *Node) Door(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		strip(r.Header)
 		if term, _ := n.current(); term != nil {
-			strip(r.Header)
 			serveDoor(term, name, w, r)
 			return
 		}

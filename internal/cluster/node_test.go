@@ -28,6 +28,7 @@ type place struct {
 	epoch   int64
 	address string
 	freed   chan struct{}
+	hold    chan struct{} // while not nil and open, terms do not begin
 }
 
 // elector is one server's view of it.
@@ -104,6 +105,9 @@ func start(t *testing.T, p *place, store farm.Store) *server {
 	s.node = cluster.New(cluster.Config{
 		Elector: &elector{p, s.URL}, Address: s.URL, Secret: "between us", Check: 5 * time.Millisecond,
 		Lead: func(ctx context.Context) (*cluster.Term, error) {
+			if p.hold != nil {
+				<-p.hold
+			}
 			f, err := farm.Open(ctx, cfg)
 			if err != nil {
 				return nil, err
@@ -206,6 +210,27 @@ func TestEveryServerAnswersAndTheNextTakesOver(t *testing.T) {
 
 // TestStreamsPassAsTheyCome sends a body bit by bit through a server that is not
 // the writer, and gets each bit back before it sends the next.
+// TestADoorWaitsForATermThatBegins asks a server that has the writer's place and
+// does not write yet, several times at once: all reach the door, none the main
+// listener.
+func TestADoorWaitsForATermThatBegins(t *testing.T) {
+	t.Parallel()
+	p := &place{freed: make(chan struct{}), hold: make(chan struct{})}
+	s := start(t, p, mem.New())
+	const n = 20
+	answers := make(chan string, n)
+	for range n {
+		go func() { answers <- get(t, s.door.URL, "/x", "") }()
+	}
+	<-time.After(50 * time.Millisecond) // some look for the writer by now
+	close(p.hold)
+	for range n {
+		if got := <-answers; !strings.Contains(got, "own") {
+			t.Errorf("the answer is %q, want the door's own", got)
+		}
+	}
+}
+
 func TestStreamsPassAsTheyCome(t *testing.T) {
 	t.Parallel()
 	p := &place{freed: make(chan struct{})}

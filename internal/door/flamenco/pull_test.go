@@ -264,3 +264,27 @@ func unzip(t *testing.T, body string) []*zip.File {
 	}
 	return z.File
 }
+
+// TestAPullWorkerRendersThroughARestart: a start of the farm does not know any
+// more that a worker is of 2016; what it sends back counts all the same.
+func TestAPullWorkerRendersThroughARestart(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"completed", "active"} {
+		b := setup(t, quick())
+		b.postZip(501, "1-2")
+		p := b.mustAsk("node")
+		b.restart()
+		if word == "active" {
+			b.want(204, b.send("PATCH", "/tasks/501", url.Values{"status": {"active"}}))
+		}
+		b.finish(p, 1, 2)
+		b.status(501, "finished")
+		tasks, _, err := b.f.TaskPage(t.Context(), farm.TaskPageQuery{Job: farm.FirstJob, Step: -1})
+		b.check(err)
+		for _, k := range tasks {
+			if len(k.Attempts) != 1 || len(k.Outputs) != 1 {
+				t.Errorf("frame %d has %d attempts and %v", k.Index+1, len(k.Attempts), k.Outputs)
+			}
+		}
+	}
+}

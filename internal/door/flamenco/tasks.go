@@ -27,6 +27,15 @@ var stateWords = map[string]string{
 	"aborted": stateAborted, "canceled": stateAborted, "cancelled": stateAborted,
 }
 
+// is2016 reports whether a word for a state is of 2016 alone.
+func is2016(word string) bool {
+	switch strings.ToLower(strings.TrimSpace(word)) {
+	case "active", "completed", "canceled":
+		return true
+	}
+	return false
+}
+
 // taskState is how a posted task stands.
 func taskState(j *farm.Job) string {
 	switch j.State {
@@ -334,6 +343,9 @@ func (d *Door) patchTask(w http.ResponseWriter, r *http.Request) error {
 	n.log, _ = a.text("log")
 	n.activity, _ = a.text("activity")
 	if x := d.at(id); x != nil {
+		if n.file != nil || is2016(status) {
+			d.setKind(x.m, pull) // a start of the farm forgets it
+		}
 		err = d.hear(x, n)
 	} else {
 		err = d.change(r.Context(), id, word, a)
