@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"drover.farm/internal/rayd"
+	"drover.farm/internal/renderer/blender"
 )
 
 // Version of the program; set when it is built.
@@ -66,6 +67,11 @@ var errSilent = errors.New("failed")
 func Main() int {
 	if role, body, ok := rayd.Taken(os.Args); ok {
 		return System().rayRole(role, body)
+	}
+	if len(os.Args) > 0 && blender.CalledRend(os.Args[0]) {
+		if self, err := os.Executable(); err == nil {
+			return blender.Launch(self, os.Args[1:], os.Stdout)
+		}
 	}
 	args := os.Args[1:]
 	if len(os.Args) > 0 && calledRayserver(os.Args[0]) {

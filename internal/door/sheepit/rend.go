@@ -122,6 +122,9 @@ func (p *packer) build(ctx context.Context, b *farm.Build, mac bool) (*farm.Pack
 	if mac {
 		row.Key += "/mac"
 	}
+	if b.OS == "windows" && p.d.launcher != nil {
+		row.Key += "/" + p.d.launcher.sum
+	}
 	return p.get(ctx, row, func(ctx context.Context, w io.Writer) error { return p.writeRenderer(ctx, w, b, mac) })
 }
 
@@ -137,7 +140,7 @@ func (p *packer) writeRenderer(ctx context.Context, w io.Writer, b *farm.Build, 
 	defer file.Close()
 	z := archive.NewZipWriter(w, "")
 	if b.OS == "windows" {
-		err = writePlain(ctx, z, file, b)
+		err = writePlain(ctx, z, file, b, p.d.launcher)
 	} else {
 		err = writeScripts(ctx, z, file, b, mac)
 	}
@@ -203,9 +206,12 @@ func rend(b *farm.Build, payload string) string {
 // quoted is s as a word of the shell.
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// writePlain puts the build's files at the archive's root and its program under
-// the name that clients look for.
-func writePlain(ctx context.Context, z *archive.ZipWriter, file blob.File, b *farm.Build) error {
+// writePlain puts the build's files at the archive's root, and what starts it
+// under the name that clients look for: the launcher, or the program itself.
+func writePlain(ctx context.Context, z *archive.ZipWriter, file blob.File, b *farm.Build, l *launcher) error {
+	if b.Layout.Program != "blender.exe" {
+		l = nil // it finds no other
+	}
 	made, found := make(map[string]bool), false
 	err := archive.Walk(ctx, file, file.Size(), archive.Options{}, func(e archive.Entry, body io.Reader) error {
 		name := e.Name
@@ -219,7 +225,10 @@ func writePlain(ctx context.Context, z *archive.ZipWriter, file blob.File, b *fa
 			return nil
 		}
 		if name == b.Layout.Program {
-			name, found = path.Join(path.Dir(name), rendProgram), true
+			found = true
+			if l == nil {
+				name = path.Join(path.Dir(name), rendProgram)
+			}
 		}
 		for _, dir := range folders(name) {
 			if made[dir] {
@@ -237,8 +246,13 @@ func writePlain(ctx context.Context, z *archive.ZipWriter, file blob.File, b *fa
 		_, err = io.Copy(w, body)
 		return err
 	})
-	if err == nil && !found {
-		err = errors.New("the build has no program " + b.Layout.Program)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return errors.New("the build has no program " + b.Layout.Program)
+	case l != nil:
+		return l.write(z)
 	}
-	return err
+	return nil
 }

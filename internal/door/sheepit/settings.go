@@ -21,6 +21,7 @@ type Settings struct {
 	SpeedBytes     int64         `yaml:"speed_bytes" help:"How many bytes the farm's own file for that has; negative: clients measure nothing."`
 	DownloadTime   time.Duration `yaml:"download_time" help:"A session whose measured connection would take longer for a scene is given a smaller one while one waits."`
 	Rosetta        bool          `yaml:"rosetta" help:"Macs with Apple's processors get Blender for Intel's where the library has none for theirs, and run it by Rosetta 2."`
+	Launcher       string        `yaml:"launcher" help:"Path of drover.exe, this program for Windows: the archives for Windows get it as what clients start, so that Blender prints nothing until it has read the scene, which clients of 2022 delete at the first line. Empty: this program, if it runs on Windows, else clients start Blender itself."`
 	Rate           float64       `yaml:"rate" help:"How many requests a second of one session are answered at once; more are slowed down."`
 }
 

@@ -54,6 +54,7 @@ type Door struct {
 	sessions *lru.Cache[int64, *memory]
 	mu       sync.Mutex // guards the making of memories
 	packer   *packer
+	launcher *launcher // nil for none
 }
 
 // maxSessions is how many sessions are remembered beyond what the farm knows.
@@ -72,6 +73,10 @@ func New(c Config) *Door {
 	}
 	sessions, _ := lru.New[int64, *memory](maxSessions) // fails on a size below 1 only
 	d := &Door{Config: c, hasher: secret.NewHasher(2), sessions: sessions}
+	var err error
+	if d.launcher, err = findLauncher(c.Launcher); err != nil {
+		d.Log.Error("the launcher for Windows cannot be used; clients start Blender itself", "file", c.Launcher, "err", err)
+	}
 	d.packer = newPacker(d)
 	d.routes = map[string]http.HandlerFunc{
 		pathConfig:    d.config,
