@@ -44,13 +44,37 @@ func (c *call) read(v any) error {
 		return &fault{status: http.StatusUnsupportedMediaType, code: farm.Invalid,
 			detail: fmt.Sprintf("the body must be JSON, with the header \"Content-Type: application/json\"; it was said to be %q", clip(said, 100))}
 	}
-	dec := json.NewDecoder(bytes.NewReader(buf.Bytes()))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return badJSON(err)
+	return decode(buf.Bytes(), v)
+}
+
+// decoder is used for one document after another: making one takes as much
+// memory as all else that a small request does.
+type decoder struct {
+	src bytes.Reader
+	*json.Decoder
+}
+
+var decoders = sync.Pool{New: func() any {
+	d := new(decoder)
+	d.Decoder = json.NewDecoder(&d.src)
+	d.DisallowUnknownFields()
+	return d
+}}
+
+// decode reads one document, and nothing after it, of known fields only.
+func decode(doc []byte, v any) error {
+	d := decoders.Get().(*decoder)
+	d.src.Reset(doc)
+	before := d.InputOffset()
+	if err := d.Decode(v); err != nil { // the decoder is not used again
+		return badJSON(err, before)
 	}
-	if rest := bytes.TrimSpace(buf.Bytes()[dec.InputOffset():]); len(rest) > 0 {
-		return farm.Errorf(farm.Invalid, "the body goes on after the JSON document, at byte %d", dec.InputOffset())
+	end := d.InputOffset() - before
+	if end == int64(len(doc)) && end <= keepBuffer {
+		decoders.Put(d) // it has nothing left of this document
+	}
+	if rest := bytes.TrimSpace(doc[end:]); len(rest) > 0 {
+		return farm.Errorf(farm.Invalid, "the body goes on after the JSON document, at byte %d", end)
 	}
 	return nil
 }
@@ -107,8 +131,9 @@ func bodyError(err error, limit int64) error {
 	return &fault{status: http.StatusBadRequest, code: farm.Invalid, close: true, detail: "the body was cut off"}
 }
 
-// badJSON says in words what is wrong with a document, and where.
-func badJSON(err error) error {
+// badJSON says in words what is wrong with a document, and where. The decoder
+// has read so many bytes of other documents before.
+func badJSON(err error, before int64) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
@@ -119,7 +144,7 @@ func badJSON(err error) error {
 		}
 		return farm.Errorf(farm.Invalid, "%s must be %s, not %s", field, kindName(kind.Type), valueName(kind.Value))
 	case errors.As(err, &syntax):
-		return farm.Errorf(farm.Invalid, "the body is not JSON: %v, at byte %d", syntax, syntax.Offset)
+		return farm.Errorf(farm.Invalid, "the body is not JSON: %v, at byte %d", syntax, syntax.Offset-before)
 	case errors.Is(err, io.EOF):
 		return farm.Errorf(farm.Invalid, "the body is empty; this call takes a JSON document")
 	case errors.Is(err, io.ErrUnexpectedEOF):

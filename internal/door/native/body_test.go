@@ -303,3 +303,35 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+func TestADecoderIsUsedAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	type doc struct {
+		A int   `json:"a"`
+		B []int `json:"b"`
+	}
+	const bad, long, unknown = ` {"a": x}`, `{"a":1} {"a":2}`, `{"c":1}`
+	alone := map[string]string{}
+	for _, text := range []string{bad, long, unknown, "", "{"} {
+		var d doc
+		alone[text] = decode([]byte(text), &d).Error()
+	}
+	if want := "at byte 8"; !strings.Contains(alone[bad], want) {
+		t.Errorf("%q does not say %q", alone[bad], want)
+	}
+	for i := range 200 {
+		var d doc
+		if err := decode(fmt.Appendf(nil, `{"a":%d,"b":[%d,2]}`, i, i), &d); err != nil || d.A != i || len(d.B) != 2 || d.B[0] != i {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		if err := decode(fmt.Appendf(nil, "{\"a\":%d}\n", i), &d); err != nil || d.A != i {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		for text, want := range alone {
+			if err := decode([]byte(text), &d); err == nil || err.Error() != want {
+				t.Fatalf("%q after other documents: %v, want %s", text, err, want)
+			}
+			break // one of them, so that decoders with a past are met too
+		}
+	}
+}
