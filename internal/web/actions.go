@@ -82,7 +82,7 @@ var (
 // maxChosen is how many tasks one request names.
 const maxChosen = 10_000
 
-// retry tries tasks again: those chosen ("STEP/INDEX"), or with "all" every one
+// retry tries tasks again: those chosen ("STEP/INDEX", "STEP/FIRST-LAST"), or with "all" every one
 // that failed or was canceled.
 func (v *visit) retry(ctx context.Context, c farm.JobChange) error {
 	keys, err := chosenTasks(c.Job, v.r.PostForm["task"])
@@ -96,19 +96,28 @@ func (v *visit) retry(ctx context.Context, c farm.JobChange) error {
 	return err
 }
 
+// chosenTasks reads which tasks were chosen: "STEP/INDEX", or "STEP/FIRST-LAST" for
+// several in a row.
 func chosenTasks(job int64, names []string) ([]farm.TaskKey, error) {
-	if len(names) > maxChosen {
-		return nil, farm.Errorf(farm.Invalid, "at most %d tasks can be chosen at once", maxChosen)
-	}
 	var out []farm.TaskKey
 	for _, s := range names {
 		step, index, ok := strings.Cut(s, "/")
-		a, e1 := parseNumber(step)
-		b, e2 := parseNumber(index)
-		if !ok || e1 != nil || e2 != nil || a > 1<<20 {
-			return nil, farm.Errorf(farm.Invalid, "%q is no task (STEP/INDEX)", clip(s, 40))
+		first, last, many := strings.Cut(index, "-")
+		if !many {
+			last = first
 		}
-		out = append(out, farm.TaskKey{Job: job, Step: int(a), Index: b})
+		a, e1 := parseNumber(step)
+		from, e2 := parseNumber(first)
+		to, e3 := parseNumber(last)
+		if !ok || e1 != nil || e2 != nil || e3 != nil || a > 1<<20 || to < from {
+			return nil, farm.Errorf(farm.Invalid, "%q is no task (STEP/INDEX, or STEP/FIRST-LAST for several)", clip(s, 40))
+		}
+		if to-from >= int64(maxChosen-len(out)) {
+			return nil, farm.Errorf(farm.Invalid, "at most %d tasks can be chosen at once", maxChosen)
+		}
+		for i := from; i <= to; i++ {
+			out = append(out, farm.TaskKey{Job: job, Step: int(a), Index: i})
+		}
 	}
 	return out, nil
 }

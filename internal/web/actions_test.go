@@ -108,7 +108,7 @@ func TestRetry(t *testing.T) {
 	for _, c := range []struct {
 		form []string
 		want int
-	}{{nil, 400}, {[]string{"task", "x"}, 400}, {[]string{"task", "0/0"}, 409}, {[]string{"task", "0/1", "task", "0/0"}, 303}, {[]string{"all", "1"}, 409}} {
+	}{{nil, 400}, {[]string{"task", "x"}, 400}, {[]string{"task", "0/3-1"}, 400}, {[]string{"task", "0/0-10000"}, 400}, {[]string{"task", "0/0-9"}, 404}, {[]string{"task", "0/0"}, 409}, {[]string{"task", "0/0-2"}, 303}, {[]string{"all", "1"}, 409}} {
 		if a := sam.post("/ui/jobs/1000/retry", c.form...); a.status != c.want {
 			t.Errorf("retry %q: %d, not %d: %s", c.form, a.status, c.want, textOf(a.body))
 		}
@@ -143,6 +143,9 @@ func TestOutputs(t *testing.T) {
 	}
 	if got := fmt.Sprint(names("")); got != "[frame.png frame~0-1.png frame~0-2.png]" {
 		t.Errorf("the zip has %s", got)
+	}
+	if got := fmt.Sprint(names("?task=0/1-2")); got != "[frame.png frame~0-2.png]" {
+		t.Errorf("the zip of two tasks has %s", got)
 	}
 	if got := fmt.Sprint(names("?task=0/2")); got != "[frame.png]" {
 		t.Errorf("the zip of one task has %s", got)
@@ -198,6 +201,49 @@ func TestRefusedPicture(t *testing.T) {
 	}
 	if a := b.open("sam").get("/ui/jobs/1000/tasks/0/0/attempts/2/out/0"); a.status != 404 {
 		t.Errorf("a picture of no attempt: %d", a.status)
+	}
+}
+
+// TestCompare lays the picture of one attempt over another's, or another task's.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	b.submit("sam", "ball", 2)
+	w := b.join("node")
+	refuse := func(n int) {
+		l := b.claim(w)
+		i, err := b.blobs.Put(t.Context(), bytes.NewReader(drawing(n)[:60]), nil)
+		b.check(err)
+		_, err = b.f.Complete(t.Context(), farm.Result{By: principal("rick"), Worker: w.ID, Lease: l.ID, Task: l.Task, Seconds: 2,
+			Outputs: []farm.File{{Name: "0001.png", SHA256: i.SHA256.String(), Size: i.Size}}})
+		b.check(err)
+	}
+	refuse(1)
+	for _, name := range []string{"two", "three"} {
+		w = b.join(name)
+		l := b.claim(w)
+		b.finish(w, l, "0001.png", drawing(2))
+	}
+	sam := b.open("sam")
+	for path, wants := range map[string][]string{
+		"0":                       {`href="?with=attempt-1"`, `name="with"`},
+		"0?attempt=1":             {`href="?attempt=1&amp;with=counts"`, "/attempts/1/out/0"},
+		"0?attempt=1&with=counts": {`class="other" src="/ui/jobs/1000/tasks/0/0/out/0"`, "data-split"},
+		"0?with=attempt-1":        {`class="other" src="/ui/jobs/1000/tasks/0/0/attempts/1/out/0"`},
+		"1":                       {`href="?with=1000/0/0"`},
+		"1?with=1000/0/0":         {`class="other" src="/ui/jobs/1000/tasks/0/0/out/0"`},
+	} {
+		p := sam.page("/ui/jobs/1000/tasks/0/" + path)
+		for _, want := range wants {
+			if !strings.Contains(p, want) {
+				t.Errorf("%s lacks %q: %s", path, want, textOf(p))
+			}
+		}
+	}
+	for path, want := range map[string]int{"1?with=counts": 200, "0?with=attempt-2": 404, "0?with=x": 400} {
+		if a := sam.get("/ui/jobs/1000/tasks/0/" + path); a.status != want {
+			t.Errorf("%s: %d, not %d", path, a.status, want)
+		}
 	}
 }
 

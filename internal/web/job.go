@@ -91,7 +91,7 @@ func (v *visit) job() error {
 		return err
 	}
 	q := v.r.URL.Query()
-	p := jobPage{jobHead: h, By: "state", Only: q.Get("state"), Modes: modes}
+	p := jobPage{jobHead: h, Only: q.Get("state"), Modes: modes}
 	if by := q.Get("by"); by != "" {
 		if !slices.ContainsFunc(modes, func(m mode) bool { return m.Name == by }) {
 			return farm.Errorf(farm.Invalid, "the grid cannot be coloured by %q", clip(by, 30))
@@ -103,6 +103,11 @@ func (v *visit) job() error {
 	}
 	if p.From, err = offset(q.Get("from")); err != nil {
 		return err
+	}
+	if p.By == "" {
+		if p.By, err = v.bestMode(h.Job, p.Step); err != nil {
+			return err
+		}
 	}
 	if p.Running, err = v.running(v.ctx(), h.Job, v.anonymous); err != nil {
 		return err
@@ -117,6 +122,26 @@ func (v *visit) job() error {
 	p.Scale = scaleOf(p.By)
 	v.page(http.StatusOK, "job", "jobs", h.Spec.Name, p)
 	return nil
+}
+
+// fewFrames is up to how many frames a grid is one of pictures unless asked
+// otherwise.
+const fewFrames = 200
+
+// bestMode is how a step's grid is shown unless somebody asks otherwise: as
+// pictures when there are some, and few enough to look at one by one.
+func (v *visit) bestMode(j *farm.Job, step int) (string, error) {
+	if len(j.Steps) == 0 || j.Steps[step].Tasks > fewFrames || j.Steps[step].Done == 0 {
+		return "state", nil
+	}
+	ts, err := v.Farm.Tasks(v.ctx(), farm.TaskQuery{Job: j.ID, Step: step, FromStep: step, States: []farm.TaskState{farm.TaskDone}, Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	if len(ts) == 1 && pictureOf(ts[0]) >= 0 {
+		return "picture", nil
+	}
+	return "state", nil
 }
 
 // layOut cuts the grid into sections.
@@ -279,4 +304,15 @@ func (v *visit) details() error {
 	}
 	v.page(http.StatusOK, "details", "jobs", h.Spec.Name+": details", p)
 	return nil
+}
+
+// Chooses reports whether tasks of the list can be chosen for something.
+func (p jobPage) Chooses() bool {
+	switch farm.TaskState(p.Only) {
+	case farm.TaskFailed, farm.TaskCanceled:
+		return p.May
+	case farm.TaskDone:
+		return p.Reads
+	}
+	return false
 }

@@ -42,6 +42,7 @@ func (s *site) table() []route {
 		{get, "jobs/{job}/tasks/{step}/{index}/out/{n}", viewer, (*visit).output, true},
 		{get, "jobs/{job}/tasks/{step}/{index}/attempts/{attempt}/out/{n}", viewer, (*visit).output, true},
 		{get, "jobs/{job}/tasks/{step}/{index}/file/{n}", submitter, (*visit).download, true},
+		{get, "jobs/{job}/tasks/{step}/{index}/attempts/{attempt}/file/{n}", submitter, (*visit).download, true},
 		{get, "submit", submitter, (*visit).submitPage, false},
 		{post, "submit", submitter, (*visit).submit, false},
 		{post, "submit/read", submitter, (*visit).readUpload, false},

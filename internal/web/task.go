@@ -38,6 +38,7 @@ type outputView struct {
 	Picture bool // a browser can be shown it
 	Range   bool // has light values: exposure counts
 	Src     string
+	Save    string // address of the file itself
 }
 
 type attemptView struct {
@@ -57,6 +58,7 @@ func outputsOf(k farm.TaskKey, fs []farm.File) []outputView {
 		o := outputView{N: i, File: f}
 		o.Range, o.Picture = pictureKinds[strings.ToLower(path.Ext(f.Name))]
 		o.Src = fmt.Sprintf("%s/out/%d?v=%s", taskLink(k), i, clip0(f.SHA256, 12))
+		o.Save = fmt.Sprintf("%s/file/%d", taskLink(k), i)
 		out = append(out, o)
 	}
 	return out
@@ -66,6 +68,7 @@ func outputsOf(k farm.TaskKey, fs []farm.File) []outputView {
 func attemptOutputs(k farm.TaskKey, n int, fs []farm.File) []outputView {
 	out := outputsOf(k, fs)
 	for i := range out {
+		out[i].Save = fmt.Sprintf("%s/attempts/%d/file/%d", taskLink(k), n, i)
 		out[i].Src = fmt.Sprintf("%s/attempts/%d/out/%d?v=%s", taskLink(k), n, i, clip0(fs[i].SHA256, 12))
 	}
 	return out
@@ -75,6 +78,10 @@ func attemptOutputs(k farm.TaskKey, n int, fs []farm.File) []outputView {
 // "JOB/STEP/INDEX", another task.
 func (p *taskPage) compare(with string) error {
 	if with == "" {
+		return nil
+	}
+	if with == "counts" && len(p.Task.Outputs) > 0 {
+		p.With, p.WithText = taskLink(p.Task.TaskKey)+"/out/0", "the one that counts"
 		return nil
 	}
 	if s, ok := strings.CutPrefix(with, "attempt-"); ok {
@@ -279,5 +286,27 @@ func (v *visit) jobThumb() error {
 	return farm.Errorf(farm.NotFound, "job %d has no pictures yet", id)
 }
 
-// PrevIndex is the task before.
-func (p taskPage) PrevIndex() int64 { return p.Task.Index - 1 }
+// other is a picture that the one shown can be compared with.
+type other struct{ Href, Text string }
+
+// Others are the pictures nearest to the one that is shown: the frame before, the
+// one that counts, and those of other attempts.
+func (p taskPage) Others() []other {
+	var out []other
+	keep := "?"
+	if p.Refused {
+		keep = fmt.Sprintf("?attempt=%d&", p.Attempt)
+		if len(p.Task.Outputs) > 0 {
+			out = append(out, other{keep + "with=counts", "the one that counts"})
+		}
+	}
+	if k := p.Task.TaskKey; k.Index > 0 {
+		out = append(out, other{fmt.Sprintf("%swith=%d/%d/%d", keep, k.Job, k.Step, k.Index-1), "the frame before"})
+	}
+	for _, a := range p.Attempts {
+		if len(a.Outputs) > 0 && !(p.Refused && a.N == p.Attempt) {
+			out = append(out, other{fmt.Sprintf("%swith=attempt-%d", keep, a.N), fmt.Sprintf("attempt %d, which did not count", a.N)})
+		}
+	}
+	return out
+}

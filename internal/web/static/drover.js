@@ -56,6 +56,8 @@ async function load(part) {
     if (!r.ok) throw new Error(r.statusText);
     const text = await r.text();
     if (part.loaded) part.innerHTML = text; // the farm's own, escaped there
+    const grid = part.closest('[data-grid]');
+    if (grid && grid.paint) grid.paint(part);
   } catch { part.loaded = false; }
 }
 
@@ -78,6 +80,7 @@ function changeCells(cells) {
     c.className = 'c touched s-' + state;
     c.title = c.title.replace(/: \w+.*/, ': ' + state);
     c.firstElementChild.textContent = c.title;
+    if (grid.paint) grid.paint(c.parentNode);
     setTimeout(() => c.classList.remove('touched'), 1500);
   }
   for (const p of stale) load(p);
@@ -96,8 +99,56 @@ document.addEventListener('keydown', (e) => {
   else return;
   e.preventDefault();
   e.stopImmediatePropagation();
-  if (to) to.focus();
+  if (!to) return;
+  to.focus();
+  const grid = to.closest('[data-grid]');
+  if (e.shiftKey && grid && grid.extend) grid.extend(c, to);
 }, true);
+
+// chooser lets frames of the grid be chosen: by Ctrl or Shift and the pointer, by
+// Space or Shift and the arrows, or by plain clicks while the button is pressed.
+function chooser(grid) {
+  const form = $('[data-choose]'), toggle = $('[data-choosing]'), most = 10000;
+  if (!form) return;
+  const step = grid.dataset.step, chosen = new Set(), at = (a) => +a.id.slice(a.id.lastIndexOf('-') + 1);
+  let anchor = -1, on = false;
+  grid.paint = (root) => { for (const a of $$('a[id]', root)) a.classList.toggle('chosen', chosen.has(at(a))); };
+  const show = () => {
+    grid.paint(grid);
+    form.hidden = !chosen.size;
+    $('span', form).textContent = chosen.size > most ? `${chosen.size} chosen; at most ${most} at once` : `${chosen.size} chosen`;
+    for (const b of $$('button:not([type=button])', form)) b.disabled = chosen.size > most;
+  };
+  const span = (a, b) => { for (let i = Math.min(a, b); i <= Math.max(a, b); i++) chosen.add(i); };
+  const flip = (i) => { if (!chosen.delete(i)) chosen.add(i); anchor = i; };
+  const none = () => { chosen.clear(); anchor = -1; show(); };
+  grid.extend = (from, to) => { span(at(from), at(to)); anchor = at(to); show(); };
+  grid.addEventListener('click', (e) => {
+    const a = e.target.closest('a[id]');
+    if (!a || !(on || e.ctrlKey || e.metaKey || e.shiftKey)) return;
+    e.preventDefault();
+    if (e.shiftKey && anchor >= 0) span(anchor, at(a)); else flip(at(a));
+    show();
+  });
+  grid.addEventListener('keydown', (e) => {
+    const a = e.target.closest('a[id]');
+    if (a && e.key === ' ') { e.preventDefault(); flip(at(a)); show(); }
+    if (e.key === 'Escape') none();
+  });
+  toggle.hidden = false;
+  toggle.addEventListener('click', () => { on = !on; toggle.setAttribute('aria-pressed', on); });
+  $('[data-none]', form).addEventListener('click', none);
+  form.addEventListener('submit', () => {
+    $$('input', form).forEach((i) => i.remove());
+    const all = [...chosen].sort((a, b) => a - b);
+    for (let i = 0; i < all.length;) {
+      let j = i;
+      while (all[j + 1] === all[j] + 1) j++;
+      form.append(Object.assign(document.createElement('input'), { type: 'hidden', name: 'task', value: `${step}/${all[i]}` + (j > i ? '-' + all[j] : '') }));
+      i = j + 1;
+    }
+  });
+}
 
 /* ---- the viewer ---- */
 function viewer(fig) {
@@ -346,6 +397,7 @@ function begin(root) {
     measure(g);
     new ResizeObserver(() => measure(g)).observe(g);
     $$('.part', g).forEach((p) => near.observe(p));
+    chooser(g);
   }
   $$('[data-viewer]', root).forEach(viewer);
   $$('[data-follow]', root).forEach(follow);
