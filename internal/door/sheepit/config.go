@@ -204,6 +204,15 @@ func (d *Door) enter(ctx context.Context, r *http.Request, by farm.Principal, p 
 	if err != nil {
 		return 0, err
 	}
+	if !w.Created.Equal(w.Seen) { // it was another session's
+		for _, t := range d.Farm.Tokens(by.Login, kindSession) {
+			if t.Label == label(w.ID) {
+				if err := d.Farm.DropToken(ctx, t.Hash); err != nil {
+					return 0, err
+				}
+			}
+		}
+	}
 	return w.ID, nil
 }
 

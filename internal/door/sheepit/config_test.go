@@ -183,6 +183,9 @@ func TestOversizedLogins(t *testing.T) {
 	if r := b.client().post(v); r.code != http.StatusRequestEntityTooLarge {
 		t.Errorf("a form of 10 MB: %d", r.code)
 	}
+	if r := b.client().plain(v); r.code != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a query of 10 MB: %d", r.code)
+	}
 	v = hello("rick", password)
 	v["login"] = []string{"rick", "rosa"}
 	b.client().login("rick", func(u url.Values) { u["login"] = v["login"] }) // the first counts

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -146,7 +147,7 @@ func (d *Door) failed(ctx context.Context, s *session, p params, log []byte) {
 	}
 	f := d.judge(s, t.task.Job, n, k, log)
 	res := farm.Result{By: s.by, Worker: s.worker, Lease: t.lease, Task: t.task, Seconds: p.real("render_time", "rendertime"), Memory: p.kib("memoryused")}
-	if len(log) > 0 {
+	if log = withoutSecrets(log); len(log) > 0 {
 		if info, err := d.Blobs.Put(ctx, bytes.NewReader(log), nil); err == nil {
 			res.Log = info.SHA256.String()
 		} else {
@@ -156,6 +157,21 @@ func (d *Door) failed(ctx context.Context, s *session, p params, log []byte) {
 	if _, err := d.Farm.Fail(ctx, res, f); err != nil {
 		d.Log.Warn("an error could not be kept", "worker", s.worker, "err", err)
 	}
+}
+
+// secretREs find in a client's log what it logged in with: clients of 2016 write
+// down their login's address, others what they were started with.
+var secretREs = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)((?:password|publickey)["']?\s*[:=]\s*)(?:"[^"\n]*|'[^'\n]*|[^&"',;)<>\n]*)`),
+	regexp.MustCompile(`(?i)(-password\s+)\S+`),
+	regexp.MustCompile(`(drv_)[A-Za-z0-9_-]{43}`),
+}
+
+func withoutSecrets(log []byte) []byte {
+	for _, re := range secretREs {
+		log = re.ReplaceAll(log, []byte("${1}…"))
+	}
+	return log
 }
 
 // reported finds the frame that an error is about. One without a type or job is

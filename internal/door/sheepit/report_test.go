@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"mime/multipart"
+	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -83,6 +84,35 @@ func TestErrorsCountAgainstWhomTheyShould(t *testing.T) {
 	b.check(err)
 	if task.State != farm.TaskDone {
 		t.Errorf("a late error undid a frame: %+v", task)
+	}
+}
+
+// TestReportedLogsHoldNoSecrets though clients write down what they send.
+func TestReportedLogsHoldNoSecrets(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{}, farm.Settings{})
+	b.build("4.2.1", "linux", "x86_64")
+	b.job("1")
+	c := b.client()
+	key := keyRE.FindString(c.post(hello("rick", password)).body)
+	b.want(c.ask(), "0")
+	lines := "Server::HTTPRequest url(http://farm/server/config.php?login=rick&password=" + url.QueryEscape(password) + "&cpu_family=6)\n" +
+		"Configuration{login='rick', password='" + password + "', ui=text}\n" +
+		"    password: \"" + password + "\",\n" +
+		"<config status=\"0\" publickey=\"" + key + "\">\nCookie: PHPSESSID=" + key + "; Path=/\nUsing password=" + password + "\n"
+	b.want(c.fail("?type=12&job=1000&frame=0001", lines+"segmentation fault"), "0")
+	task, err := b.f.Task(t.Context(), farm.TaskKey{Job: 1000})
+	b.check(err)
+	got := string(b.content(task.Attempts[0].Log))
+	for _, s := range []string{password, url.QueryEscape(password), key, "correct", "horse"} {
+		if strings.Contains(got, s) {
+			t.Errorf("the log holds %q:\n%s", s, got)
+		}
+	}
+	for _, s := range []string{"login=rick", "cpu_family=6", "ui=text", "segmentation fault"} {
+		if !strings.Contains(got, s) {
+			t.Errorf("the log lacks %q:\n%s", s, got)
+		}
 	}
 }
 

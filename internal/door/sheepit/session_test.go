@@ -103,6 +103,27 @@ func TestReplayedCookies(t *testing.T) {
 	}
 }
 
+// TestCookiesOfASilentSessionAreDead once the machine has another session, which
+// has taken up the worker.
+func TestCookiesOfASilentSessionAreDead(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{}, farm.Settings{})
+	b.build("4.2.1", "linux", "x86_64")
+	b.job("1-9")
+	old := b.client().login("rick")
+	b.want(old.ask(), "0")
+	b.pass(21 * time.Minute)
+	b.pass(21 * time.Minute)
+	c := b.client().login("rick")
+	b.want(c.ask(), "0")
+	if hands, err := b.f.Farmhands(t.Context()); err != nil || len(hands) != 1 {
+		t.Fatalf("there are %d workers, %v", len(hands), err)
+	}
+	b.want(old.ask(), "202")
+	b.want(old.send(1000, "0001", good), "304")
+	b.want(c.ask(), "0")
+}
+
 func TestLogoutAsWrittenIn2024(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{}, farm.Settings{})

@@ -73,6 +73,10 @@ func (u *upload) take() (int, error) {
 	if _, err := d.keep(ctx, u.s); err != nil {
 		return frameStatus(err), err
 	}
+	if u.r.ContentLength > d.FrameLimit+maxParts*maxField {
+		u.tooLarge = true
+		return frameFailed, errTooLarge
+	}
 	u.r.Body = io.NopCloser(u.steady(u.r.Body))
 	part, err := u.file()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -143,7 +144,27 @@ func TestFramesThatAreTooLarge(t *testing.T) {
 	if r := c.send(1000, "0001", append(bytes.Clone(good), make([]byte, 1000)...)); r.code != 413 || !strings.Contains(r.body, `status="303"`) {
 		t.Errorf("%d %s", r.code, r.body)
 	}
+	// One of 2 GB is refused by what it says of its length: 64 KB of it are sent.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.srv.URL+pathFrame+"?job=1000&frame=0001",
+		io.LimitReader(endless{}, 64<<10))
+	b.check(err)
+	req.ContentLength = 2 << 30
+	req.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+	for _, k := range c.http.Jar.Cookies(mustURL(t, b.srv.URL)) {
+		req.AddCookie(k)
+	}
+	w := httptest.NewRecorder()
+	b.door.ServeHTTP(w, req)
+	if w.Code != 413 || !strings.Contains(w.Body.String(), `status="303"`) {
+		t.Errorf("2 GB: %d %s", w.Code, w.Body)
+	}
+	b.want(c.get(pathAlive+"?job=1000&frame=0001"), "0") // the session is alive
 }
+
+// endless is a stream of zeros.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 func TestCanceledFramesStop(t *testing.T) {
 	t.Parallel()
