@@ -170,6 +170,49 @@ func TestSheepItClientsOfAllGenerationsAndNativeWorkers(t *testing.T) {
 	}
 }
 
+// TestDroverCalledRendStartsBlender as in archives for Windows: it prints nothing
+// before the scene is read, and leaves the rest to Blender.
+func TestDroverCalledRendStartsBlender(t *testing.T) {
+	t.Parallel()
+	dir, blend := t.TempDir(), scene(t, 32, 18, 1, 1)
+	data, err := os.ReadFile(harness.Binary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rend := filepath.Join(dir, "rend.exe")
+	if err := os.WriteFile(rend, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(blender(t), filepath.Join(dir, "blender")); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(rend, "--factory-startup", "-b", blend, "-o", filepath.Join(dir, "1000_"), "-f", "0001", "-x", "1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 1<<20)
+	n, err := out.Read(first) // what was held back comes at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(first[:n], []byte("Blender ")) || !bytes.Contains(first[:n], []byte("\nFra:1 ")) {
+		t.Errorf("what it printed first does not reach to the scene: %s", first[:n])
+	}
+	if _, err := io.Copy(io.Discard, out); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "1000_0001.png")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWhatAJobAsksForHoldsThroughSheepIt renders with settings of the job, a
 // library beside the scene, an output node that points elsewhere, and encryption.
 func TestWhatAJobAsksForHoldsThroughSheepIt(t *testing.T) {

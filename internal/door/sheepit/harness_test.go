@@ -401,7 +401,7 @@ func (b *bundle) content(sha string) []byte {
 	return data
 }
 
-func mustURL(t *testing.T, s string) *url.URL {
+func mustURL(t testing.TB, s string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(s)
 	if err != nil {
