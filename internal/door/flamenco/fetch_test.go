@@ -137,16 +137,25 @@ func TestWhatTheServerOffersAmiss(t *testing.T) {
 	}
 }
 
-// TestTheServerTakesATaskBack lets somebody cancel a running task at the server.
+// TestTheServerTakesATaskBack lets somebody end a running task, or its job, at the
+// server. The job's other tasks are not rendered either.
 func TestTheServerTakesATaskBack(t *testing.T) {
 	t.Parallel()
-	b, s := setup2016(t)
-	s.add(frameTask(501, 77, "1"))
-	b.mustAsk("node")
-	b.until("told that it runs", func() bool { return s.status("501") == "active" })
-	s.set(func() { s.task("501").Status = "completed" })
-	b.until("the worker is stopped", func() bool { return b.send("PATCH", "/tasks/501", url.Values{"status": {"active"}}).status == 403 })
-	b.status(501, "aborted")
+	for name, end := range map[string]func(*server2016){
+		"the task": func(s *server2016) { s.task("501").Status = "completed" },
+		"its job":  func(s *server2016) { s.states["77"] = "canceled" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, s := setup2016(t)
+			s.add(frameTask(501, 77, "1"))
+			b.mustAsk("node")
+			b.until("told that it runs", func() bool { return s.status("501") == "active" })
+			s.set(func() { end(s) })
+			b.until("the worker is stopped", func() bool { return b.send("PATCH", "/tasks/501", url.Values{"status": {"active"}}).status == 403 })
+			b.status(501, "aborted")
+		})
+	}
 }
 
 func TestAServerThatForgotTheFarmGetsItAnew(t *testing.T) {

@@ -23,9 +23,10 @@ type server2016 struct {
 	token    string
 	managers int
 	tasks    []*serverTask
-	files    map[int64][]byte // of jobs
-	told     []string         // PUTs: task, status, names in the archive
-	fetched  int              // of files
+	files    map[int64][]byte  // of jobs
+	states   map[string]string // of jobs that are not active
+	told     []string          // PUTs: task, status, names in the archive
+	fetched  int               // of files
 	// before and after are asked on each request, after it was carried out or
 	// before; true cuts the connection.
 	before, after func(*http.Request) bool
@@ -47,7 +48,7 @@ type serverTask struct {
 }
 
 func newServer2016(t *testing.T) *server2016 {
-	s := &server2016{t: t, files: make(map[int64][]byte)}
+	s := &server2016{t: t, files: make(map[int64][]byte), states: make(map[string]string)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /managers", s.register)
 	mux.HandleFunc("GET /tasks", s.list)
@@ -55,6 +56,15 @@ func newServer2016(t *testing.T) *server2016 {
 	mux.HandleFunc("GET /tasks/{id}", s.one)
 	mux.HandleFunc("PUT /tasks/{id}", s.put)
 	mux.HandleFunc("GET /jobs/file/{id}", s.file)
+	mux.HandleFunc("GET /jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		state := s.states[r.PathValue("id")]
+		if state == "" {
+			state = "active"
+		}
+		json.NewEncoder(w).Encode(map[string]any{"id": r.PathValue("id"), "status": state})
+	})
 	mux.HandleFunc("POST /jobs/thumbnails", func(http.ResponseWriter, *http.Request) {})
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.hook(&s.before, r) {
@@ -139,7 +149,7 @@ func (s *server2016) generate(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	types := strings.Split(r.FormValue("job_types"), ",")
 	i := slices.IndexFunc(s.tasks, func(t *serverTask) bool {
-		return (t.Status == "waiting" || t.Status == "canceled") && (slices.Contains(types, t.Type) || t.Type == "unknown")
+		return s.states[fmt.Sprint(t.Job)] == "" && (t.Status == "waiting" || t.Status == "canceled") && (slices.Contains(types, t.Type) || t.Type == "unknown")
 	})
 	if r.FormValue("token") != s.token || i < 0 {
 		w.WriteHeader(404)
@@ -175,7 +185,7 @@ func (s *server2016) put(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case t == nil:
 		w.WriteHeader(404)
-	case t.Status == "completed" || t.Status == "canceled":
+	case t.Status == "completed" || t.Status == "canceled" || s.states[fmt.Sprint(t.Job)] != "" && status != "canceled":
 		s.told = append(s.told, fmt.Sprint("refused ", t.ID, " ", status))
 		w.WriteHeader(403)
 	default:

@@ -228,24 +228,58 @@ func (u *upstream) tellProgress(ctx context.Context) {
 	}
 }
 
-// watch looks whether somebody at a server of 2016 has canceled or finished by
-// hand what runs here. The original learned that from the answers to its news.
+// watch looks whether somebody at a server of 2016 has ended by hand what is here:
+// the task, or the job that it is of. The original learned that from the answers to
+// its news.
 func (u *upstream) watch(ctx context.Context) {
 	if u.identity().Token == "" {
 		return
 	}
+	jobs := make(map[int64]bool) // of the server: whether it goes on
 	for _, o := range u.d.openPosts() {
 		j, err := u.d.farm.Job(ctx, o.job)
-		if err != nil || j.State.Ended() || j.Started.IsZero() {
+		if err != nil || j.State.Ended() {
 			continue
 		}
-		switch has, err := u.asked(ctx, o.post.ID); {
-		case err != nil:
+		has, err := u.asked(ctx, o.post.ID)
+		on, known := jobs[o.post.JobID]
+		if err == nil && !known {
+			on, err = u.goesOn(ctx, o.post.JobID)
+			jobs[o.post.JobID] = on
+		}
+		if err != nil {
 			u.d.log.Debug("the Flamenco server does not say how a task stands", "task", o.post.ID, "err", err)
-		case has == words2016[stateAborted] || has == words2016[stateFinished]:
-			if err := u.canceled(ctx, o.job); err != nil {
-				u.d.log.Warn("a task that the Flamenco server has ended goes on", "task", o.post.ID, "err", err)
-			}
+			continue
+		}
+		if on && has != words2016[stateAborted] && has != words2016[stateFinished] {
+			continue
+		}
+		if err := u.canceled(ctx, o.job); err != nil {
+			u.d.log.Warn("a task that the Flamenco server has ended goes on", "task", o.post.ID, "err", err)
 		}
 	}
+}
+
+// goesOn reports whether the server has a job whose tasks may run: of any other it
+// would refuse to hear that they do.
+func (u *upstream) goesOn(ctx context.Context, job int64) (bool, error) {
+	if job == 0 {
+		return true, nil
+	}
+	var v struct {
+		Status string `json:"status"`
+	}
+	body, err := u.do(ctx, http.MethodGet, "/jobs/"+num(job), "", nil)
+	var status statusError
+	if errors.As(err, &status) && status < 500 {
+		return true, nil // it does not say
+	}
+	if err != nil || json.Unmarshal(body, &v) != nil {
+		return true, err
+	}
+	switch v.Status {
+	case "", "waiting", "active", given:
+		return true, nil
+	}
+	return false, nil
 }
