@@ -11,13 +11,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"drover.farm/internal/door/flamenco/flamencotest"
 	"drover.farm/internal/farm"
 )
 
-func setup2016(t *testing.T) (*bundle, *server2016) {
+func setup2016(t *testing.T) (*bundle, *flamencotest.Server) {
 	t.Helper()
-	s := newServer2016(t)
-	s.files[77] = zipOf(t, "cube.blend", "BLENDER")
+	s := flamencotest.New(t)
+	s.Files[77] = zipOf(t, "cube.blend", "BLENDER")
 	set := quick()
 	set.Server = s.URL
 	return setup(t, set), s
@@ -37,9 +38,9 @@ func (b *bundle) finish(p pulled, frames ...int) {
 func TestTasksComeFromAServerOf2016AndPicturesGoToIt(t *testing.T) {
 	t.Parallel()
 	b, s := setup2016(t)
-	s.add(frameTask(501, 77, "1-2"))
-	s.add(frameTask(502, 77, "3"))
-	b.until("registered", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.token != "" })
+	s.Add(flamencotest.FrameTask(501, 77, "1-2"))
+	s.Add(flamencotest.FrameTask(502, 77, "3"))
+	b.until("registered", func() (ok bool) { s.Set(func() { ok = s.Token != "" }); return ok })
 	if a := b.send("GET", "/tasks", nil); a.body != "{}\n" {
 		t.Errorf("without a worker there is %s", a.body)
 	}
@@ -51,42 +52,42 @@ func TestTasksComeFromAServerOf2016AndPicturesGoToIt(t *testing.T) {
 		t.Errorf("the archive is %q", clip(a.body, 20))
 	}
 	b.want(204, b.send("PATCH", "/tasks/501", url.Values{"status": {"active"}}))
-	b.until("told that it runs", func() bool { return s.status("501") == "active" })
-	if s.status("502") != "waiting" {
-		t.Errorf("the only worker renders, and task 502 is %s", s.status("502"))
+	b.until("told that it runs", func() bool { return s.Status("501") == "active" })
+	if s.Status("502") != "waiting" {
+		t.Errorf("the only worker renders, and task 502 is %s", s.Status("502"))
 	}
 	b.finish(p, 1, 2)
 	b.finish(b.mustAsk("node"), 3)
-	b.until("told that they are done", func() bool { return s.status("501") == "completed" && s.status("502") == "completed" })
-	got := s.heard()
+	b.until("told that they are done", func() bool { return s.Status("501") == "completed" && s.Status("502") == "completed" })
+	got := s.Heard()
 	slices.Sort(got)
 	want := []string{"501 active", "501 completed 00001.png 00002.png", "502 active", "502 completed 00003.png"}
 	if diff := cmp.Diff(want, slices.DeleteFunc(got, func(l string) bool { return l == "502 active" && !slices.Contains(got, "501 active") })); diff != "" {
 		t.Error(diff)
 	}
-	if s.fetched != 1 {
-		t.Errorf("the files of the job were fetched %d times, want once", s.fetched)
+	if s.Fetched != 1 {
+		t.Errorf("the files of the job were fetched %d times, want once", s.Fetched)
 	}
 	// One that was canceled there is given again, and runs anew.
-	s.set(func() { s.task("502").Status = "canceled" })
+	s.Set(func() { s.Task("502").Status = "canceled" })
 	b.finish(b.mustAsk("node"), 3)
-	b.until("done again", func() bool { return s.status("502") == "completed" })
+	b.until("done again", func() bool { return s.Status("502") == "completed" })
 }
 
 func TestATaskThatDidNotArriveIsGivenAgain(t *testing.T) {
 	t.Parallel()
 	b, s := setup2016(t)
 	var cuts atomic.Int32
-	s.add(frameTask(501, 77, "1"))
-	s.set(func() {
-		s.after = func(r *http.Request) bool {
-			return r.URL.Path == "/tasks/generate" && s.token != "" && cuts.Add(1) == 1
+	s.Add(flamencotest.FrameTask(501, 77, "1"))
+	s.Set(func() {
+		s.After = func(r *http.Request) bool {
+			return r.URL.Path == "/tasks/generate" && s.Token != "" && cuts.Add(1) == 1
 		}
 	})
 	b.finish(b.mustAsk("node"), 1)
-	b.until("done", func() bool { return s.status("501") == "completed" })
-	if s.task("501").given != 2 {
-		t.Errorf("the task was given %d times, want 2: its answer was lost once", s.task("501").given)
+	b.until("done", func() bool { return s.Status("501") == "completed" })
+	if s.Task("501").Given != 2 {
+		t.Errorf("the task was given %d times, want 2: its answer was lost once", s.Task("501").Given)
 	}
 }
 
@@ -97,8 +98,8 @@ func TestATaskThatWasGivenToADeadFarmIsGivenAgain(t *testing.T) {
 	b, s := setup2016(t)
 	in, out := make(chan struct{}), make(chan struct{})
 	var once atomic.Bool
-	s.set(func() {
-		s.after = func(r *http.Request) bool {
+	s.Set(func() {
+		s.After = func(r *http.Request) bool {
 			if r.URL.Path != "/jobs/file/77" || once.Swap(true) {
 				return false
 			}
@@ -107,14 +108,14 @@ func TestATaskThatWasGivenToADeadFarmIsGivenAgain(t *testing.T) {
 			return true
 		}
 	})
-	s.add(frameTask(501, 77, "1"))
+	s.Add(flamencotest.FrameTask(501, 77, "1"))
 	b.ask("node")
 	<-in
 	b.restart()
 	close(out)
 	b.finish(b.mustAsk("node"), 1)
-	b.until("done", func() bool { return s.status("501") == "completed" })
-	if diff := cmp.Diff(1, strings.Count(strings.Join(s.heard(), "\n"), "501 completed")); diff != "" {
+	b.until("done", func() bool { return s.Status("501") == "completed" })
+	if diff := cmp.Diff(1, strings.Count(strings.Join(s.Heard(), "\n"), "501 completed")); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -122,17 +123,17 @@ func TestATaskThatWasGivenToADeadFarmIsGivenAgain(t *testing.T) {
 func TestWhatTheServerOffersAmiss(t *testing.T) {
 	t.Parallel()
 	b, s := setup2016(t)
-	bad := frameTask(601, 77, "1")
+	bad := flamencotest.FrameTask(601, 77, "1")
 	bad.Settings["filepath"] = "../../etc/passwd"
-	s.add(bad)
-	s.add(frameTask(602, 78, "1")) // a job without files
-	s.add(&serverTask{ID: 603, Job: 77, Type: "unknown", Settings: map[string]any{}})
-	s.add(frameTask(604, 77, "1"))
+	s.Add(bad)
+	s.Add(flamencotest.FrameTask(602, 78, "1")) // a job without files
+	s.Add(&flamencotest.Task{ID: 603, Job: 77, Type: "unknown", JobType: typeSimple, Settings: map[string]any{}})
+	s.Add(flamencotest.FrameTask(604, 77, "1"))
 	b.finish(b.mustAsk("node"), 1)
-	b.until("the good one is done", func() bool { return s.status("604") == "completed" })
+	b.until("the good one is done", func() bool { return s.Status("604") == "completed" })
 	for id, why := range map[string]string{"601": "filepath", "602": "no files of job 78", "603": "no compiler of this name"} {
-		if s.status(id) != "failed" || !strings.Contains(s.task(id).Log, why) {
-			t.Errorf("task %s is %s: %s", id, s.status(id), s.task(id).Log)
+		if s.Status(id) != "failed" || !strings.Contains(s.Task(id).Log, why) {
+			t.Errorf("task %s is %s: %s", id, s.Status(id), s.Task(id).Log)
 		}
 	}
 }
@@ -141,17 +142,17 @@ func TestWhatTheServerOffersAmiss(t *testing.T) {
 // server. The job's other tasks are not rendered either.
 func TestTheServerTakesATaskBack(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*server2016){
-		"the task": func(s *server2016) { s.task("501").Status = "completed" },
-		"its job":  func(s *server2016) { s.states["77"] = "canceled" },
+	for name, end := range map[string]func(*flamencotest.Server){
+		"the task": func(s *flamencotest.Server) { s.Task("501").Status = "completed" },
+		"its job":  func(s *flamencotest.Server) { s.States["77"] = "canceled" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, s := setup2016(t)
-			s.add(frameTask(501, 77, "1"))
+			s.Add(flamencotest.FrameTask(501, 77, "1"))
 			b.mustAsk("node")
-			b.until("told that it runs", func() bool { return s.status("501") == "active" })
-			s.set(func() { end(s) })
+			b.until("told that it runs", func() bool { return s.Status("501") == "active" })
+			s.Set(func() { end(s) })
 			b.until("the worker is stopped", func() bool { return b.send("PATCH", "/tasks/501", url.Values{"status": {"active"}}).status == 403 })
 			b.status(501, "aborted")
 		})
@@ -161,10 +162,10 @@ func TestTheServerTakesATaskBack(t *testing.T) {
 func TestAServerThatForgotTheFarmGetsItAnew(t *testing.T) {
 	t.Parallel()
 	b, s := setup2016(t)
-	b.until("registered", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.token != "" })
-	s.set(func() { s.token = "another" })
+	b.until("registered", func() (ok bool) { s.Set(func() { ok = s.Token != "" }); return ok })
+	s.Set(func() { s.Token = "another" })
 	b.restart()
-	b.until("registered anew", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.managers == 2 })
+	b.until("registered anew", func() (ok bool) { s.Set(func() { ok = s.Managers == 2 }); return ok })
 }
 
 // TestAStateIsToldOnceThroughAKill kills the farm between the server's answer and
@@ -179,7 +180,7 @@ func TestAStateIsToldOnceThroughAKill(t *testing.T) {
 			in, out := make(chan struct{}), make(chan struct{})
 			var once atomic.Bool
 			kill := func(r *http.Request) bool {
-				if r.Method != "PUT" || !strings.HasPrefix(r.URL.Path, "/tasks/") || s.status("501") == "processing" && heard || once.Swap(true) {
+				if r.Method != "PUT" || !strings.HasPrefix(r.URL.Path, "/tasks/") || s.Status("501") == "processing" && heard || once.Swap(true) {
 					return false
 				}
 				close(in)
@@ -187,28 +188,28 @@ func TestAStateIsToldOnceThroughAKill(t *testing.T) {
 				return true
 			}
 			p := func() pulled {
-				s.add(frameTask(501, 77, "1"))
+				s.Add(flamencotest.FrameTask(501, 77, "1"))
 				p := b.mustAsk("node")
-				b.until("told that it runs", func() bool { return s.status("501") == "active" })
+				b.until("told that it runs", func() bool { return s.Status("501") == "active" })
 				return p
 			}()
-			s.set(func() {
+			s.Set(func() {
 				if heard {
-					s.after = kill
+					s.After = kill
 				} else {
-					s.before = kill
+					s.Before = kill
 				}
 			})
 			b.finish(p, 1)
 			<-in
 			b.restart()
 			close(out)
-			b.until("told", func() bool { return s.status("501") == "completed" })
+			b.until("told", func() bool { return s.Status("501") == "completed" })
 			b.until("closed", func() bool {
 				_, err := b.f.Note(t.Context(), noteOpen(farm.FirstJob))
 				return farm.CodeOf(err) == farm.NotFound
 			})
-			if diff := cmp.Diff([]string{"501 active", "501 completed 00001.png"}, s.heard()); diff != "" {
+			if diff := cmp.Diff([]string{"501 active", "501 completed 00001.png"}, s.Heard()); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -1,7 +1,10 @@
-package flamenco
+// Package flamencotest is a stand-in for the Flamenco server of 2016, for tests of
+// its managers.
+package flamencotest
 
 import (
 	"archive/zip"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,25 +17,28 @@ import (
 	"testing"
 )
 
-// server2016 does what the server of 2016 was seen to do with a manager.
-type server2016 struct {
+// Server does what the server of 2016 was seen to do with a manager: it gives
+// tasks to it, with the files of their jobs, and hears how they end. Fields are
+// guarded by Set.
+type Server struct {
 	*httptest.Server
 	t  *testing.T
 	mu sync.Mutex
 	// token is what the manager must have; each registration makes another.
-	token    string
-	managers int
-	tasks    []*serverTask
-	files    map[int64][]byte  // of jobs
-	states   map[string]string // of jobs that are not active
-	told     []string          // PUTs: task, status, names in the archive
-	fetched  int               // of files
-	// before and after are asked on each request, after it was carried out or
-	// before; true cuts the connection.
-	before, after func(*http.Request) bool
+	Token    string
+	Managers int // that have registered
+	tasks    []*Task
+	Files    map[int64][]byte  // archives of jobs
+	States   map[string]string // of jobs that are not active
+	told     []string
+	Fetched  int // archives
+	// Before and After are asked on each request, before it is carried out and
+	// when it was; true cuts the connection.
+	Before, After func(*http.Request) bool
 }
 
-type serverTask struct {
+// Task is a task of the server, as it shows it.
+type Task struct {
 	ID       int64          `json:"id"`
 	Job      int64          `json:"job_id"`
 	Name     string         `json:"name"`
@@ -44,11 +50,13 @@ type serverTask struct {
 	Child    int64          `json:"child_id"`
 	Parser   string         `json:"parser"`
 	Worker   string         `json:"worker"`
-	given    int
+	JobType  string         `json:"-"` // of its job, when that is of another type
+	Given    int            `json:"-"` // times it was given out
 }
 
-func newServer2016(t *testing.T) *server2016 {
-	s := &server2016{t: t, files: make(map[int64][]byte), states: make(map[string]string)}
+// New starts a server that ends with the test.
+func New(t *testing.T) *Server {
+	s := &Server{t: t, Files: make(map[int64][]byte), States: make(map[string]string)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /managers", s.register)
 	mux.HandleFunc("GET /tasks", s.list)
@@ -59,7 +67,7 @@ func newServer2016(t *testing.T) *server2016 {
 	mux.HandleFunc("GET /jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		state := s.states[r.PathValue("id")]
+		state := s.States[r.PathValue("id")]
 		if state == "" {
 			state = "active"
 		}
@@ -67,12 +75,12 @@ func newServer2016(t *testing.T) *server2016 {
 	})
 	mux.HandleFunc("POST /jobs/thumbnails", func(http.ResponseWriter, *http.Request) {})
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.hook(&s.before, r) {
+		if s.hook(&s.Before, r) {
 			panic(http.ErrAbortHandler)
 		}
 		rec := httptest.NewRecorder()
 		mux.ServeHTTP(rec, r)
-		if s.hook(&s.after, r) {
+		if s.hook(&s.After, r) {
 			panic(http.ErrAbortHandler)
 		}
 		w.WriteHeader(rec.Code)
@@ -82,61 +90,65 @@ func newServer2016(t *testing.T) *server2016 {
 	return s
 }
 
-func (s *server2016) hook(fn *func(*http.Request) bool, r *http.Request) bool {
+func (s *Server) hook(fn *func(*http.Request) bool, r *http.Request) bool {
 	s.mu.Lock()
 	f := *fn
 	s.mu.Unlock()
 	return f != nil && f(r)
 }
 
-func (s *server2016) set(fn func()) {
+// Set runs fn while nothing else is at the server.
+func (s *Server) Set(fn func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fn()
 }
 
-func (s *server2016) add(t *serverTask) {
+// Add adds a task that waits.
+func (s *Server) Add(t *Task) {
 	t.Status, t.Parser = "waiting", "blender_render"
-	s.set(func() { s.tasks = append(s.tasks, t) })
+	s.Set(func() { s.tasks = append(s.tasks, t) })
 }
 
-// frame is a task as the server's compiler makes it of a job.
-func frameTask(id, job int64, frames string) *serverTask {
-	return &serverTask{ID: id, Job: job, Type: typeFrames, Settings: map[string]any{"filepath": "cube.blend", "render_settings": "", "format": "PNG", "command_name": "default",
+// FrameTask is a task as the server's compiler makes it of a job whose archive has
+// cube.blend.
+func FrameTask(id, job int64, frames string) *Task {
+	return &Task{ID: id, Job: job, Type: "blender_simple_render", Settings: map[string]any{"filepath": "cube.blend", "render_settings": "", "format": "PNG", "command_name": "default",
 		"file_path_linux": "", "file_path_win": "", "file_path_osx": "", "output_path_linux": "#####", "output_path_win": "#####", "output_path_osx": "#####", "priority": 50, "frames": frames}}
 }
 
-func (s *server2016) task(id string) *serverTask {
-	i := slices.IndexFunc(s.tasks, func(t *serverTask) bool { return strconv.FormatInt(t.ID, 10) == id })
+// Task is a task by its id, nil for none. It is called within Set.
+func (s *Server) Task(id string) *Task {
+	i := slices.IndexFunc(s.tasks, func(t *Task) bool { return strconv.FormatInt(t.ID, 10) == id })
 	if i < 0 {
 		return nil
 	}
 	return s.tasks[i]
 }
 
-func (s *server2016) register(w http.ResponseWriter, r *http.Request) {
+func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if token := r.FormValue("token"); token != "" && token != s.token {
+	if token := r.FormValue("token"); token != "" && token != s.Token {
 		w.WriteHeader(404)
 		return
 	} else if token == "" {
-		s.managers++
+		s.Managers++
 	}
-	s.token = fmt.Sprint("token ", len(s.token), s.managers)
-	json.NewEncoder(w).Encode(map[string]string{"token": s.token})
+	s.Token = fmt.Sprint("token ", len(s.Token), s.Managers)
+	json.NewEncoder(w).Encode(map[string]string{"token": s.Token})
 }
 
-func (s *server2016) list(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	json.NewEncoder(w).Encode(map[string]any{"tasks": s.tasks})
 }
 
-func (s *server2016) one(w http.ResponseWriter, r *http.Request) {
+func (s *Server) one(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.task(r.PathValue("id"))
+	t := s.Task(r.PathValue("id"))
 	if t == nil {
 		w.WriteHeader(404)
 		return
@@ -144,24 +156,24 @@ func (s *server2016) one(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(t)
 }
 
-func (s *server2016) generate(w http.ResponseWriter, r *http.Request) {
+func (s *Server) generate(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	types := strings.Split(r.FormValue("job_types"), ",")
-	i := slices.IndexFunc(s.tasks, func(t *serverTask) bool {
-		return s.states[fmt.Sprint(t.Job)] == "" && (t.Status == "waiting" || t.Status == "canceled") && (slices.Contains(types, t.Type) || t.Type == "unknown")
+	i := slices.IndexFunc(s.tasks, func(t *Task) bool {
+		return s.States[fmt.Sprint(t.Job)] == "" && (t.Status == "waiting" || t.Status == "canceled") && slices.Contains(types, cmp.Or(t.JobType, t.Type))
 	})
-	if r.FormValue("token") != s.token || i < 0 {
+	if r.FormValue("token") != s.Token || i < 0 {
 		w.WriteHeader(404)
 		return
 	}
 	t := s.tasks[i]
 	t.Status, t.Worker = "processing", r.FormValue("worker")
-	t.given++
+	t.Given++
 	json.NewEncoder(w).Encode(t)
 }
 
-func (s *server2016) put(w http.ResponseWriter, r *http.Request) {
+func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength < 0 {
 		w.WriteHeader(411) // it reads no chunks
 		return
@@ -181,11 +193,11 @@ func (s *server2016) put(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, status := s.task(r.FormValue("id")), r.FormValue("status")
+	t, status := s.Task(r.FormValue("id")), r.FormValue("status")
 	switch {
 	case t == nil:
 		w.WriteHeader(404)
-	case t.Status == "completed" || t.Status == "canceled" || s.states[fmt.Sprint(t.Job)] != "" && status != "canceled":
+	case t.Status == "completed" || t.Status == "canceled" || s.States[fmt.Sprint(t.Job)] != "" && status != "canceled":
 		s.told = append(s.told, fmt.Sprint("refused ", t.ID, " ", status))
 		w.WriteHeader(403)
 	default:
@@ -195,25 +207,27 @@ func (s *server2016) put(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *server2016) file(w http.ResponseWriter, r *http.Request) {
+func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id, _ := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	s.fetched++
-	if b := s.files[id]; b != nil {
+	s.Fetched++
+	if b := s.Files[id]; b != nil {
 		w.Write(b)
 		return
 	}
 	w.WriteHeader(404)
 }
 
-func (s *server2016) status(id string) string {
+// Status is the status of a task.
+func (s *Server) Status(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.task(id).Status
+	return s.Task(id).Status
 }
 
-func (s *server2016) heard() []string {
+// Heard are the PUTs in their order: task, status and the names in the archive.
+func (s *Server) Heard() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.told)
