@@ -27,12 +27,14 @@ type Generation struct {
 	Twice   bool   // doubles the slash of paths
 	List    string // content type of the list of archives; "" for none
 	NoBody  bool   // asks by POST without a body
-	Chunks  bool   // fetches scenes in pieces, and encodes the logout's "?"
+	Chunks  bool   // fetches scenes in pieces, encodes the logout's "?", and says it is there after its login
 	ByPath  bool   // delivers by the login's path, with an odd boundary
 	Reports bool   // reports type 0 after its login
 	Deletes bool   // deletes the scene at Blender's first line
 	Before  string // lines that it puts before the farm's script
 	After   string // and after it
+	Early   string // a script that runs before the scene is read
+	Asks    string // what it adds to its requests for work
 }
 
 // The generations.
@@ -41,12 +43,15 @@ var (
 		Before: "import bpy\nbpy.context.user_preferences.filepaths.temporary_directory = \"/tmp\"\n",
 		After:  "import bpy\nbpy.context.user_preferences.system.compute_device_type = \"NONE\"\nbpy.context.scene.cycles.device = \"CPU\"\nbpy.context.user_preferences.system.compute_device = \"CPU\"\nbpy.context.scene.render.tile_x = 32\nbpy.context.scene.render.tile_y = 32\n"}
 	Go2017   = Generation{Name: "2017", Version: "5.290.2718", Agent: "Go-http-client/1.1", Get: true, Twice: true, After: Java2016.After}
-	Java2020 = Generation{Name: "2020", Version: "6.20295.0", Agent: "okhttp/4.9.0", List: "application/xml; charset=utf-8",
+	Java2020 = Generation{Name: "2020", Version: "6.20295.0", Agent: "okhttp/4.9.0", List: "application/xml; charset=utf-8", Asks: "&ram_max=8388608&rendertime_max=-1",
 		Before: "import bpy\n", After: "sheepit_set_compute_device(\"NONE\", \"CPU\", \"CPU\")\nbpy.context.scene.render.tile_x = 32\nbpy.context.scene.render.tile_y = 32\n"}
 	Java2022 = Generation{Name: "2022", Version: "6.22324.0", Agent: "okhttp/4.10.0", List: "application/xml; charset=utf-8", Reports: true, Deletes: true,
+		Asks:  "&network_dl=0&network_up=0&ram_max=8388608&rendertime_max=-1",
 		After: "sheepit_set_compute_device(\"NONE\", \"CPU\", \"CPU\")\nimport signal\nsignal.signal(signal.SIGINT, lambda s, f: None)\n"}
-	Rust2024 = Generation{Name: "2024", Version: "7.24086.0", Agent: "Rust", NoBody: true, Chunks: true,
-		After: "sheepit_set_compute_device(\"NONE\", \"CPU\", \"CPU\")\n"}
+	Rust2024 = Generation{Name: "2024", Version: "7.24086.0", Agent: "Rust/1.95.0", NoBody: true, Chunks: true,
+		After: "print('read', flush=True)\nsheepit_set_compute_device(\"NONE\", \"CPU\", \"CPU\")\nimport signal\nsignal.signal(signal.SIGINT, lambda s, f: None)\n",
+		Early: "import bpy\ndef early(*_):\n    for o in bpy.data.objects:\n        o.hide_viewport = True\nbpy.app.handlers.version_update.append(early)\n",
+		Asks:  "&network_dl=0&network_up=0&ram_max=8388608&rendertime_max=0"}
 	All = []Generation{Java2016, Go2017, Java2020, Java2022, Rust2024}
 )
 
@@ -159,6 +164,10 @@ func (c *Client) Open(ctx context.Context) error {
 		err = c.document(ctx, http.MethodGet, c.address("/server/config.php", "?"+v.Encode()), "", nil, &config)
 	} else {
 		v.Set("ui", "GuiText")
+		v.Set("headless", "0")
+		if c.Chunks {
+			v.Set("headless", "false")
+		}
 		v.Set("hwid", "hardware of "+c.Name)
 		err = c.document(ctx, http.MethodPost, c.address("/server/config.php", ""), "application/x-www-form-urlencoded", strings.NewReader(v.Encode()), &config)
 	}
@@ -175,10 +184,13 @@ func (c *Client) Open(ctx context.Context) error {
 	if !c.Get {
 		c.Password = config.Key
 	}
-	if c.Reports {
+	switch {
+	case c.Reports:
 		return c.Report(ctx, "?type=0", "configuration")
+	case c.Chunks:
+		_, err = c.Beat(ctx, &Job{})
 	}
-	return nil
+	return err
 }
 
 // Ask asks for a frame.
@@ -195,9 +207,7 @@ func (c *Client) Ask(ctx context.Context) (*Job, error) {
 	if c.NoBody {
 		method = http.MethodPost
 	}
-	if !c.Get {
-		query += "&ram_max=8388608&rendertime_max=-1"
-	}
+	query += c.Asks
 	var out struct {
 		Status int  `xml:"status,attr"`
 		Job    *Job `xml:"job"`

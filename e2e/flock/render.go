@@ -85,6 +85,10 @@ func (c *Client) run(ctx context.Context, j *Job, renderer, project string) erro
 	if err := os.WriteFile(script, []byte(c.Before+j.Script+"\n"+c.After), 0o600); err != nil {
 		return err
 	}
+	early := filepath.Join(c.Dir, "early.py")
+	if err := os.WriteFile(early, []byte(c.Early), 0o600); err != nil {
+		return err
+	}
 	scene := filepath.Join(project, filepath.FromSlash(j.Path))
 	var args []string
 	for _, a := range strings.Split(j.Renderer.Command, " ") {
@@ -92,6 +96,9 @@ func (c *Client) run(ctx context.Context, j *Job, renderer, project string) erro
 		case ".e":
 			args = append(args, filepath.Join(renderer, "rend.exe"), "-t", "2")
 		case ".c":
+			if c.Early != "" {
+				args = append(args, "-P", early)
+			}
 			args = append(args, scene, "-P", script)
 		case ".o":
 			args = append(args, filepath.Join(c.Dir, j.ID+"_"))
