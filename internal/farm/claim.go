@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"slices"
+	"sync"
 	"time"
 
 	"drover.farm/openjd"
@@ -85,6 +86,7 @@ type claim struct {
 	done   chan struct{}
 	closed bool
 	built  *openjd.Job
+	build  buildFunc // when built is nil
 	stand
 }
 
@@ -316,7 +318,7 @@ func (st *state) begin(s *step, w *worker) {
 // grant answers a claim with a lease.
 func (st *state) grant(c *claim, l *lease) {
 	st.room.leave(c)
-	c.built = l.step.job.built
+	c.build, c.built = st.building(l.step.job), l.step.job.built
 	c.lease = st.lent(l)
 	st.granted = append(st.granted, c)
 }
@@ -329,18 +331,31 @@ func (st *state) lent(l *lease) *Lease {
 	}
 }
 
+// buildFunc instantiates a job.
+type buildFunc func() (*openjd.Job, error)
+
+// building returns what instantiates the job, nil when it is. Hundreds of
+// workers may get the first tasks of a job in one round; one of them does it.
+func (st *state) building(j *job) buildFunc {
+	if j.built == nil && j.build == nil {
+		row := j.snapshot()
+		j.build = sync.OnceValues(func() (*openjd.Job, error) { return st.f.Instantiate(row) })
+	}
+	return j.build
+}
+
 // finishLease works out the task's parameters, outside the dispatcher.
 func (f *Farm) finishLease(c *claim) (*Lease, error) {
 	l := c.lease
 	built := c.built
 	if built == nil {
 		var err error
-		if built, err = f.Instantiate(l.Job); err != nil {
+		if built, err = c.build(); err != nil {
 			return nil, Errorf(Internal, "job %d cannot be instantiated: %v", l.Job.ID, err)
 		}
 		_ = f.enqueue(&op{apply: func(st *state) error {
 			if j := st.jobs[l.Task.Job]; j != nil {
-				j.built = built
+				j.built, j.build = built, nil
 			}
 			return nil
 		}})

@@ -89,7 +89,7 @@ func (st *state) setState(j *job, next JobState) {
 	}
 	j.State = next
 	if next.Ended() {
-		j.built, j.Finished = nil, st.now
+		j.built, j.build, j.Finished = nil, nil, st.now
 	} else {
 		j.Finished = time.Time{}
 	}

@@ -56,7 +56,7 @@ func (f *Farm) Held(ctx context.Context, by Principal, workerID int64) ([]*Lease
 		}
 		for _, l := range w.leases {
 			if !l.stopping {
-				cs = append(cs, &claim{lease: st.lent(l), built: l.step.job.built})
+				cs = append(cs, &claim{lease: st.lent(l), build: st.building(l.step.job), built: l.step.job.built})
 			}
 		}
 		return nil

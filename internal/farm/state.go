@@ -83,6 +83,7 @@ type job struct {
 	steps  []*step
 	scene  uint64            // equal for jobs with the same files; 0: it has none
 	built  *openjd.Job       // instantiated at the first lease
+	build  buildFunc         // instantiates it, once for all who need it; nil when nobody does
 	ledger map[string]*Entry // by account; nil until read
 }
 
