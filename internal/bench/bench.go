@@ -6,6 +6,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,6 +56,7 @@ type Report struct {
 	Machine string    `json:"machine"`
 	Cores   int       `json:"cores"`
 	Go      string    `json:"go"`
+	Load    string    `json:"load,omitempty"` // of the machine before the run: its load average over a minute, where the system tells
 	Rows    []Row     `json:"rows"`
 	Sweep   []Point   `json:"sweep,omitempty"`
 }
@@ -120,7 +122,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if err := os.MkdirAll(o.Out, 0o755); err != nil {
 		return nil, err
 	}
-	r := &runner{Options: o, report: &Report{Time: time.Now().UTC().Truncate(time.Second), Machine: processor(), Cores: runtime.NumCPU(), Go: runtime.Version()}}
+	r := &runner{Options: o, report: &Report{Time: time.Now().UTC().Truncate(time.Second), Machine: processor(), Cores: runtime.NumCPU(), Go: runtime.Version(), Load: loadAverage()}}
 	defer func() {
 		if r.pg != nil {
 			r.pg.Stop()
@@ -132,7 +134,8 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 		r.say("measuring %s …", m.name)
 		if err := m.run(ctx, r); err != nil {
-			return r.report, fmt.Errorf("measure %s: %w", m.name, err)
+			err = fmt.Errorf("measure %s: %w", m.name, err)
+			return r.report, errors.Join(err, r.report.write(o.Out)) // what was measured is kept
 		}
 	}
 	return r.report, r.report.write(o.Out)

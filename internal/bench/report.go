@@ -41,7 +41,11 @@ func (r *Row) held() string {
 
 // machine is what it was measured on.
 func (r *Report) machine() string {
-	return fmt.Sprintf("%s, %d cores, %s, %s", r.Machine, r.Cores, r.Go, r.Time.Format("2006-01-02"))
+	text := fmt.Sprintf("%s, %d cores, %s, %s", r.Machine, r.Cores, r.Go, r.Time.Format("2006-01-02"))
+	if r.Load != "" {
+		text += ", load average before the run " + r.Load
+	}
+	return text
 }
 
 // Table writes the report for people at a terminal.
@@ -134,6 +138,13 @@ func number(v float64) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
+}
+
+// loadAverage is how busy the machine is (proc_loadavg(5)), "" when unknown.
+func loadAverage() string {
+	b, _ := os.ReadFile("/proc/loadavg")
+	one, _, _ := strings.Cut(string(b), " ")
+	return one
 }
 
 // processor names the machine's processor, where the system tells.
