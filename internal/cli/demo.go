@@ -121,7 +121,7 @@ func (c *demoCmd) submit(a *App, farm *client.Client, scene string) (*demoResult
 	if err != nil {
 		return nil, err
 	}
-	j, err := s.send(a, farm, job)
+	j, err := a.send(farm, job, s.Patience)
 	if err != nil {
 		return nil, err
 	}

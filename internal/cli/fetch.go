@@ -19,7 +19,7 @@ import (
 
 	"drover.farm/internal/api"
 	"drover.farm/internal/client"
-	"drover.farm/internal/renderer/radiance"
+	"drover.farm/internal/renderer"
 )
 
 type jobFetchCmd struct {
@@ -154,8 +154,8 @@ func outputs(a *App, farm *client.Client, j *api.Job, patience time.Duration) ([
 			return nil, err
 		}
 		for _, f := range page.Files {
-			if strings.HasPrefix(f.Name, radiance.PartsDir+"/") {
-				continue // what steps hand on to one another
+			if renderer.HandedOn(f.Name) {
+				continue
 			}
 			name := path.Join(prefix[f.Root], f.Name)
 			if err := safeName(name, f.SHA256); err != nil {

@@ -44,7 +44,7 @@ func (a *App) rayServe(h rayHandoff) int {
 	return rayd.Run(context.Background(), rayd.Config{
 		Address: net.JoinHostPort(h.Settings.Listen, strconv.Itoa(h.Settings.Port)),
 		Retry:   h.Settings.RetryInterval, Restart: h.Settings.RestartPause,
-		PID: os.Getpid(), Diary: diary, Serve: rayService(h, hosts, diary),
+		PID: os.Getpid(), Diary: diary, Serve: a.rayService(h, hosts, diary),
 		Ready:  func(net.Addr) { note("READY=1") },
 		Ending: func() { note("STOPPING=1") },
 	}, signals)

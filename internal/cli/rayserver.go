@@ -15,6 +15,7 @@ import (
 
 	"drover.farm/internal/cli/config"
 	"drover.farm/internal/rayd"
+	"drover.farm/internal/renderer/radiance"
 	"drover.farm/internal/simulation"
 )
 
@@ -115,7 +116,7 @@ func rayHome(program string) string {
 func rayDefaults(set *config.Rayserver, home string) error {
 	for path, def := range map[*string]string{
 		&set.Home: home, &set.Hosts: "hosts", &set.Keys: "keys",
-		&set.TLSCert: "", &set.TLSKey: "", &set.Radiance: "",
+		&set.TLSCert: "", &set.TLSKey: "", &set.Radiance: "", &set.FarmToken: "", &set.FarmCA: "",
 	} {
 		if *path == "" {
 			*path = def
@@ -137,8 +138,15 @@ func rayDefaults(set *config.Rayserver, home string) error {
 		return rayd.UsageError("--insecure needs --allow CIDR: without keys, everyone who is let in can run simulations.")
 	case (set.TLSCert == "") != (set.TLSKey == ""):
 		return rayd.UsageError("--tls-cert and --tls-key go together.")
+	case set.Farm != "" && set.FarmToken == "":
+		return rayd.UsageError("--farm needs --farm-token FILE, with the token of an account that may submit.")
+	case set.FarmPieces < 1 || set.FarmAtOnce < 1:
+		return rayd.UsageError("--farm-pieces and --farm-at-once are 1 or more.")
 	case set.Port < 0 || set.Port > 65535:
 		return rayd.UsageError(fmt.Sprintf("The port %d is not between 0 and 65535.", set.Port))
+	}
+	if _, _, err := radiance.ParseTiles(set.FarmTiles); err != nil {
+		return rayd.UsageError("--farm-tiles: " + err.Error())
 	}
 	return nil
 }
@@ -185,7 +193,7 @@ func (a *App) rayRole(role rayd.Role, body json.RawMessage) int {
 		if json.Unmarshal(body, &spec) != nil {
 			return exitUsage
 		}
-		if simulation.Control(context.Background(), spec) != nil {
+		if simulation.Control(context.Background(), spec, a.rayFarm(spec.Farm)) != nil {
 			return exitFailed // the record says why
 		}
 		return exitDone

@@ -17,7 +17,7 @@ import (
 
 // rayService answers clients and follows their simulations. Keys and
 // certificates are read at each start.
-func rayService(h rayHandoff, hosts *rayd.Hosts, diary *rayd.Diary) rayd.ServeFunc {
+func (a *App) rayService(h rayHandoff, hosts *rayd.Hosts, diary *rayd.Diary) rayd.ServeFunc {
 	set := h.Settings
 	return func(ctx context.Context, l net.Listener) error {
 		keys, err := door.ReadKeys(set.Keys)
@@ -38,7 +38,7 @@ func rayService(h rayHandoff, hosts *rayd.Hosts, diary *rayd.Diary) rayd.ServeFu
 			}
 			cfg.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 		}
-		m, err := simulation.New(rayManager(h, hosts, diary))
+		m, err := simulation.New(a.rayManager(h, hosts, diary))
 		if err != nil {
 			return err
 		}
@@ -53,9 +53,11 @@ func rayService(h rayHandoff, hosts *rayd.Hosts, diary *rayd.Diary) rayd.ServeFu
 }
 
 // rayManager is what the manager of simulations needs.
-func rayManager(h rayHandoff, hosts *rayd.Hosts, diary *rayd.Diary) simulation.Config {
+func (a *App) rayManager(h rayHandoff, hosts *rayd.Hosts, diary *rayd.Diary) simulation.Config {
 	set := h.Settings
+	at := simulation.FarmAt{URL: set.Farm, TokenFile: set.FarmToken, CAFile: set.FarmCA, Tiles: set.FarmTiles, Pieces: set.FarmPieces}
 	return simulation.Config{
+		Farm: a.rayFarm(at), FarmAt: at, FarmAtOnce: set.FarmAtOnce,
 		Host: h.Host, State: rayd.LogFile(set.Home, h.Host) + ".projects", Hosts: hosts, Radiance: set.Radiance,
 		Report: set.Report, Poll: set.Poll, KillTime: set.KillTime, Revivals: set.Revivals, Kept: set.Kept, Note: diary.Say, Now: time.Now,
 		Spawn: func(spec simulation.Spec) (*os.Process, error) {

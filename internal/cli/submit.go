@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"drover.farm/internal/api"
 	"drover.farm/internal/client"
@@ -83,7 +84,7 @@ func (c *submitCmd) Run(a *App) error {
 	if err != nil {
 		return err
 	}
-	j, err := c.send(a, farm, job)
+	j, err := a.send(farm, job, c.Patience)
 	if err != nil {
 		return err
 	}
@@ -154,12 +155,12 @@ func (c *submitCmd) prepare(a *App, farm *client.Client) (*ready, error) {
 }
 
 // send uploads what the farm does not have yet and hands the job in.
-func (c *submitCmd) send(a *App, farm *client.Client, job *ready) (*api.Job, error) {
+func (a *App) send(farm *client.Client, job *ready, patience time.Duration) (*api.Job, error) {
 	files, paths, err := job.files.List()
 	if err != nil {
 		return nil, err
 	}
-	if job.Files, err = a.upload(farm, files, paths, c.Patience); err != nil {
+	if job.Files, err = a.upload(farm, files, paths, patience); err != nil {
 		return nil, err
 	}
 	job.Roots = job.files.Roots

@@ -14,6 +14,7 @@ import (
 
 	"drover.farm/internal/blob"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/renderer"
 )
 
 // Writer writes one zip file. It is used by one goroutine.
@@ -30,9 +31,12 @@ func New(w io.Writer, blobs blob.Store, most int64) *Writer {
 	return &Writer{blobs: blobs, w: zip.NewWriter(w), seen: make(map[uint64]struct{}), seed: maphash.MakeSeed(), left: most}
 }
 
-// Add packs the outputs of a task.
+// Add packs the outputs of a task, but for what it only handed on to others.
 func (z *Writer) Add(ctx context.Context, t *farm.Task) error {
 	for _, f := range t.Outputs {
+		if renderer.HandedOn(f.Name) {
+			continue
+		}
 		if z.left--; z.left < 0 {
 			return fmt.Errorf("there are too many outputs for one zip file")
 		}

@@ -5,13 +5,20 @@ import (
 	"time"
 )
 
-// Suspend stops the processes of a simulation.
-func (m *Manager) Suspend(_ context.Context, id string) (Job, error) {
+// Suspend stops the processes of a simulation; on a farm, no more of its tasks
+// begin.
+func (m *Manager) Suspend(ctx context.Context, id string) (Job, error) {
+	if m.cfg.Farm != nil {
+		return m.steer(ctx, id, Running, Suspended, m.cfg.Farm.Pause)
+	}
 	return m.pause(id, Running, Suspended, stopGroup)
 }
 
 // Resume lets a suspended simulation go on.
-func (m *Manager) Resume(_ context.Context, id string) (Job, error) {
+func (m *Manager) Resume(ctx context.Context, id string) (Job, error) {
+	if m.cfg.Farm != nil {
+		return m.steer(ctx, id, Suspended, Running, m.cfg.Farm.Resume)
+	}
 	return m.pause(id, Suspended, Running, wakeGroup)
 }
 
@@ -46,8 +53,17 @@ func alive(j *Job) bool {
 	return j.PID > 0 && b != 0 && (j.Born == 0 || b == j.Born)
 }
 
-// Kill ends a simulation with all its processes.
+// Kill ends a simulation with all its processes, and its job on the farm.
 func (m *Manager) Kill(ctx context.Context, id string) (Job, error) {
+	j, err := m.kill(id)
+	if err == nil && j.Farm != 0 && m.cfg.Farm != nil && j.State != Finished {
+		m.recall(ctx, id, j.Farm)
+		return m.Job(ctx, id)
+	}
+	return j, err
+}
+
+func (m *Manager) kill(id string) (Job, error) {
 	m.mu.Lock()
 	j := m.jobs[id]
 	switch {
@@ -118,7 +134,7 @@ func (m *Manager) Restart(_ context.Context, id string) (Job, error) {
 			return *j, faultf(Exists, "%s of %s is being simulated by %s", j.Name, j.Variation, o.ID)
 		}
 	}
-	j.PID, j.Born, j.Revivals, j.Percent, j.Stage = 0, 0, 0, 0, ""
+	j.PID, j.Born, j.Revivals, j.Percent, j.Stage, j.Farm = 0, 0, 0, 0, "", 0
 	m.set(j, Scheduled, "")
 	return *j, nil
 }

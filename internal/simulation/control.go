@@ -24,12 +24,14 @@ type Spec struct {
 	Report    time.Duration
 	Revivals  int
 	Locations string // the location's folder, which inputs must lie in
+	Farm      FarmAt // renders it, unless URL is ""
 }
 
 // Control is the controlling process of a simulation: it computes what is
-// missing, renders, checks the result and keeps the record. The state that the
-// simulation ends in is in the record; the error is for the log.
-func Control(ctx context.Context, spec Spec) error {
+// missing, renders, checks the result and keeps the record; or follows it on farm,
+// unless that is nil. The state that the simulation ends in is in the record; the
+// error is for the log.
+func Control(ctx context.Context, spec Spec, farm Farm) error {
 	own := flock.New(filepath.Join(spec.Dir, "proc", spec.ID+".lock"))
 	if ok, err := own.TryLock(); err != nil || !ok {
 		return err // another process controls it already
@@ -44,7 +46,7 @@ func Control(ctx context.Context, spec Spec) error {
 		return err
 	}
 	defer log.Close()
-	c := &control{spec: spec, j: j}
+	c := &control{spec: spec, j: j, farm: farm}
 	if err := os.WriteFile(c.reserve(), make([]byte, maxRecord/16), 0o666); err != nil {
 		fmt.Fprintln(log, "warning:", err)
 	}
@@ -52,13 +54,17 @@ func Control(ctx context.Context, spec Spec) error {
 	c.update(func(j *Job) {
 		j.PID, j.Born, j.State, j.Stage, j.Message, j.Started = os.Getpid(), born(os.Getpid()), Running, Octree, "", time.Now()
 	})
-	err = c.run(ctx, log)
+	if farm != nil {
+		err = c.onFarm(ctx)
+	} else {
+		err = c.run(ctx, log)
+	}
 	c.update(func(j *Job) {
 		j.SubPID = 0
 		if err != nil {
 			j.State, j.Message = Failed, err.Error()
 		} else {
-			j.State, j.Percent = Finished, 100
+			j.State, j.Percent, j.Message = Finished, 100, ""
 		}
 	})
 	if err != nil {
@@ -74,6 +80,7 @@ type control struct {
 	amb  string            // the ambient file, "" for none
 	pic  *radiance.Picture // of an image
 	args []string          // rpict's but for view and size, or rtrace's
+	farm Farm              // nil to render here
 
 	mu   sync.Mutex
 	j    *Job
@@ -183,10 +190,7 @@ func (c *control) plan(ctx context.Context) (err error) {
 }
 
 func (c *control) makeOctree(ctx context.Context) error {
-	var more []string
-	if len(c.rif.Files("materials", "scene")) == 0 {
-		more = []string{c.j.Variation + ".rad"}
-	}
+	more := c.scene()
 	in, err := radiance.FindInputs(ctx, c.j.dir, c.j.Variation+".rif", c.rif, more...)
 	if err != nil {
 		return err

@@ -34,15 +34,20 @@ type Config struct {
 	Hosts Locator
 	// Spawn starts the controlling process of a simulation in a session and
 	// process group of its own, which it leads.
-	Spawn    func(Spec) (*os.Process, error)
-	Radiance string
-	Report   time.Duration
-	Poll     time.Duration
-	KillTime time.Duration
-	Revivals int
-	Kept     int // ended simulations of a project
-	Note     func(string)
-	Now      func() time.Time
+	Spawn func(Spec) (*os.Process, error)
+	// Farm renders the simulations instead of this host, at FarmAt; nil if none
+	// does. FarmAtOnce bounds those that it has at once.
+	Farm       Farm
+	FarmAt     FarmAt
+	FarmAtOnce int
+	Radiance   string
+	Report     time.Duration
+	Poll       time.Duration
+	KillTime   time.Duration
+	Revivals   int
+	Kept       int // ended simulations of a project
+	Note       func(string)
+	Now        func() time.Time
 }
 
 // Manager decides which simulation runs when, and follows those that run. It is

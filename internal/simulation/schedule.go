@@ -83,7 +83,7 @@ func (m *Manager) set(j *Job, s State, message string) {
 // startNext starts what waits, the longest first, while there are CPUs: one
 // precomputes an octree, others of its variation wait for it.
 func (m *Manager) startNext() {
-	free := m.cfg.Hosts.CPUs()
+	free := m.room()
 	computing := map[[2]string]bool{}
 	var waiting []*Job
 	for _, j := range m.jobs {
@@ -92,7 +92,7 @@ func (m *Manager) startNext() {
 			waiting = append(waiting, j)
 		case j.State.Live():
 			free--
-			if j.Stage != Render {
+			if j.Stage != Render && m.cfg.Farm == nil { // the farm has octrees of its own
 				computing[j.variation()] = true
 			}
 		}
@@ -102,13 +102,15 @@ func (m *Manager) startNext() {
 		why := ""
 		switch {
 		case free <= 0:
-			why = "waits for a CPU"
+			if why = "waits for a CPU"; m.cfg.Farm != nil {
+				why = "waits: the farm has as many as it is given at once"
+			}
 		case computing[j.variation()]:
 			why = "waits for the octree of the variation"
 		default:
 			m.start(j)
 			free--
-			computing[j.variation()] = true
+			computing[j.variation()] = m.cfg.Farm == nil
 			continue
 		}
 		if j.Message != why && m.projects[j.dir].Dir != "" {
@@ -125,7 +127,7 @@ func (m *Manager) start(j *Job) {
 		return
 	}
 	p, err := m.cfg.Spawn(Spec{
-		Dir: j.dir, ID: j.ID, Radiance: m.cfg.Radiance, Report: m.cfg.Report, Revivals: m.cfg.Revivals, Locations: m.projects[j.dir].Top,
+		Dir: j.dir, ID: j.ID, Radiance: m.cfg.Radiance, Report: m.cfg.Report, Revivals: m.cfg.Revivals, Locations: m.projects[j.dir].Top, Farm: m.cfg.FarmAt,
 	})
 	if err != nil {
 		m.set(j, Failed, fmt.Sprintf("its controlling process cannot be started: %v", err))

@@ -19,6 +19,13 @@ type Rayserver struct {
 	TLSKey   string         `yaml:"tls_key" help:"Private key (PEM) of the certificate."`
 	Radiance string         `yaml:"radiance" help:"Folder of Radiance, with bin and lib. By default RADIANCE_HOME, else what is on PATH and RAYPATH."`
 
+	Farm       string `yaml:"farm" help:"Address of a farm that renders the simulations instead of this host, such as https://farm:7700."`
+	FarmToken  string `yaml:"farm_token" help:"File with the token of the account that they are submitted by; the user of -u must be able to read it."`
+	FarmCA     string `yaml:"farm_ca" help:"File with the certificates (PEM) that the farm's is checked against, besides the system's."`
+	FarmTiles  string `yaml:"farm_tiles" help:"Columns and rows that a picture is cut into for the farm; 1x1 leaves it whole."`
+	FarmPieces int    `yaml:"farm_pieces" help:"How many pieces a measuring field is cut into for the farm."`
+	FarmAtOnce int    `yaml:"farm_at_once" help:"How many simulations the farm is given at once; others wait here."`
+
 	RetryInterval time.Duration `yaml:"retry_interval" help:"Pause before another attempt to get the port."`
 	RestartPause  time.Duration `yaml:"restart_pause" help:"Pause before the server goes on after an internal error."`
 	Connections   int           `yaml:"connections" help:"How many clients may be connected at once."`
@@ -38,7 +45,7 @@ const RayPort = 9182
 // DefaultRayserver returns the settings of a Rayserver that says nothing else.
 func DefaultRayserver() *Rayserver {
 	return &Rayserver{
-		Listen: "127.0.0.1", Port: RayPort,
+		Listen: "127.0.0.1", Port: RayPort, FarmTiles: "4x4", FarmPieces: 16, FarmAtOnce: 32,
 		RetryInterval: 30 * time.Second, RestartPause: time.Second,
 		Connections: 256, AuthTime: 10 * time.Second, IdleTime: 10 * time.Minute, LineTime: 30 * time.Second,
 		Report: 5 * time.Second, Poll: time.Second, KillTime: 10 * time.Second, Revivals: 3, Kept: 100,

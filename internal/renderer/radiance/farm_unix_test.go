@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"drover.farm/internal/renderer"
 	"drover.farm/internal/renderer/radiance"
 	"drover.farm/internal/renderer/radiance/radiancetest"
 	"drover.farm/openjd"
@@ -93,7 +94,7 @@ func TestJobUsesTheOctreeAgain(t *testing.T) {
 			t.Errorf("round %d: oconv ran %d times", i, n)
 		}
 		// A tile that is cut short is no tile.
-		tile := filepath.Join(j.Output, radiance.PartsDir, "room_v1_0.tile")
+		tile := filepath.Join(j.Output, renderer.PartsDir, "room_v1_0.tile")
 		if err := os.Truncate(tile, 200); err != nil {
 			t.Fatal(err)
 		}

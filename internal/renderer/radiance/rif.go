@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -57,6 +59,33 @@ func (r *Rif) View(name string) bool {
 		}
 	}
 	return false
+}
+
+// Alone writes a variable file with the variables of this one and a single view,
+// or none. scene names the scene if there is none yet; options are added to those
+// of rpict. Without illum, illum surfaces are ordinary ones.
+func (r *Rif) Alone(view *NamedView, scene []string, options string, illum bool) string {
+	vars := maps.Clone(r.vars)
+	if len(scene) > 0 {
+		vars["scene"] = scene
+	}
+	if !illum {
+		vars["scene"] = slices.Concat(vars["scene"], vars["illum"])
+		delete(vars, "illum")
+	}
+	if options != "" {
+		vars["rpict"] = append(slices.Clone(vars["rpict"]), options)
+	}
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		for _, v := range vars[name] {
+			fmt.Fprintf(&b, "%s= %s\n", name, v)
+		}
+	}
+	if view != nil {
+		fmt.Fprintf(&b, "view= %s %s\n", view.Name, view.Spec)
+	}
+	return b.String()
 }
 
 // ReadRif reads a variable file. Errors name the line.

@@ -7,14 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-)
+	"time"
 
-// PartsDir is the folder of a job's outputs with what its steps hand on.
-const PartsDir = ".parts"
+	"drover.farm/internal/renderer"
+)
 
 // handed is what the first step of a job finds out for the others.
 type handed struct {
@@ -37,7 +39,7 @@ type Job struct {
 	Log    io.Writer
 }
 
-func (j *Job) parts() string { return filepath.Join(j.Output, PartsDir) }
+func (j *Job) parts() string { return filepath.Join(j.Output, renderer.PartsDir) }
 
 // runner runs programs in a folder; progress goes to the session.
 func (j *Job) runner(dir string) *Runner {
@@ -55,7 +57,7 @@ func (j *Job) Octree(ctx context.Context, rif string, views bool, trace string) 
 		return jobFaultf("%v", err)
 	}
 	if err := os.MkdirAll(j.parts(), 0o755); err != nil {
-		return writeFault(PartsDir, err)
+		return writeFault(renderer.PartsDir, err)
 	}
 	name, err := filepath.Rel(dir, filepath.Join(j.parts(), octreeFile))
 	if err != nil {
@@ -108,6 +110,8 @@ func (j *Job) octree(ctx context.Context, r *Runner, rif string, vars *Rif, name
 	at, cached := filepath.Join(r.Dir, name), filepath.Join(j.Cache, hash+".oct")
 	if j.Cache != "" && CheckOctree(cached) == nil && copyWhole(cached, at) == nil {
 		fmt.Fprintf(j.Log, "the octree of these files was made before\n")
+		now := time.Now()
+		_ = os.Chtimes(cached, now, now) // it is kept longer
 		return nil
 	}
 	if err := r.MakeOctree(ctx, Recipe{Rif: vars, Frozen: true, Illum: true}, name); err != nil {
@@ -115,8 +119,33 @@ func (j *Job) octree(ctx context.Context, r *Runner, rif string, vars *Rif, name
 	}
 	if j.Cache != "" && os.MkdirAll(j.Cache, 0o700) == nil {
 		_ = copyWhole(at, cached) // it is only a convenience
+		pruneCache(j.Cache, maxCache)
 	}
 	return nil
+}
+
+// maxCache bounds the octrees that a worker keeps, in bytes.
+const maxCache = 4 << 30
+
+// pruneCache removes the octrees that were used longest ago, until the rest
+// takes no more than most bytes.
+func pruneCache(dir string, most int64) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	var kept []fs.FileInfo
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			kept = append(kept, info)
+		}
+	}
+	slices.SortFunc(kept, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	for _, info := range kept {
+		if most -= info.Size(); most < 0 {
+			_ = os.Remove(filepath.Join(dir, info.Name())) // another task may have done so
+		}
+	}
 }
 
 // copyWhole copies a file, which appears whole or not at all.
