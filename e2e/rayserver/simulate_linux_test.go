@@ -413,3 +413,30 @@ func TestFullDisk(t *testing.T) {
 	}
 	f.submit("--view", "v1", "--wait")
 }
+
+// TestIllumWhereAsked: mkillum computes the variation's illum surfaces when a
+// simulation asks for it, once for those that ask alike.
+func TestIllumWhereAsked(t *testing.T) {
+	t.Parallel()
+	f := newFarm(t, radiancetest.Scene{Extra: "illum= window.rad\nmkillum= -ab 0\n"})
+	put(t, filepath.Join(f.project(), "window.rad"), "void glass gl 0 0 3 .9 .9 .9\ngl polygon win 0 0 12 0 1 1 0 2 1 0 2 2 0 1 2\n")
+	ran := func() int {
+		files, _ := filepath.Glob(f.project() + "/logfiles/*.log")
+		n := 0
+		for _, file := range files {
+			text, _ := os.ReadFile(file)
+			n += strings.Count(string(text), "$ mkillum ")
+		}
+		return n
+	}
+	for _, c := range []struct {
+		view string
+		ask  []string
+		want int
+	}{{"v1", nil, 0}, {"v2", []string{"--mkillum"}, 1}, {"v1", []string{"--mkillum"}, 1}, {"v2", nil, 1}} {
+		j := f.submit(append([]string{"--view", c.view, "--wait"}, c.ask...)...)
+		if n := ran(); j.State != "finished" || n != c.want {
+			t.Errorf("after %s %v (%s: %s) mkillum has run %d times, want %d", c.view, c.ask, j.State, j.Message, n, c.want)
+		}
+	}
+}
