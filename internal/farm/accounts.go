@@ -32,35 +32,31 @@ func (a *accounts) replace(users map[string]*User, tokens map[[32]byte]*Token) {
 }
 
 // Authenticate finds the account of a token. It fails with Unauthorized, never
-// saying why in more detail.
+// saying why in more detail. Keys of SheepIt clients, which travel in addresses
+// that proxies may log, are good at that door alone.
 func (f *Farm) Authenticate(token string) (Principal, error) {
+	p, t, err := f.Credential(token)
+	if err == nil && t.Kind == KindKey {
+		return Principal{}, Errorf(Unauthorized, "this is the key of a SheepIt client, which is good for that alone; \"drover user token LOGIN\" makes a token")
+	}
+	return p, err
+}
+
+// Credential finds a token that is valid, with what is known of it. It fails
+// as Authenticate does, but finds keys of SheepIt clients, too.
+func (f *Farm) Credential(token string) (Principal, Token, error) {
 	h := sha256.Sum256([]byte(token))
 	f.auth.mu.RLock()
 	defer f.auth.mu.RUnlock()
 	t := f.auth.tokens[h]
 	if t == nil || t.Kind == KindJoin || (!t.Expires.IsZero() && t.Expires.Before(f.clock())) {
-		return Principal{}, Errorf(Unauthorized, "the token is not valid; \"drover user token LOGIN\" makes a new one")
+		return Principal{}, Token{}, Errorf(Unauthorized, "the token is not valid; \"drover user token LOGIN\" makes a new one")
 	}
 	u := f.auth.users[t.Login]
 	if u == nil {
-		return Principal{}, Errorf(Unauthorized, "the token is not valid; \"drover user token LOGIN\" makes a new one")
+		return Principal{}, Token{}, Errorf(Unauthorized, "the token is not valid; \"drover user token LOGIN\" makes a new one")
 	}
-	return Principal{Login: u.Login, Roles: u.Roles}, nil
-}
-
-// Credential finds a token that is valid, with what is known of it. It fails
-// as Authenticate does.
-func (f *Farm) Credential(token string) (Principal, Token, error) {
-	p, err := f.Authenticate(token)
-	if err != nil {
-		return p, Token{}, err
-	}
-	f.auth.mu.RLock()
-	defer f.auth.mu.RUnlock()
-	if t := f.auth.tokens[sha256.Sum256([]byte(token))]; t != nil {
-		return p, *t, nil
-	}
-	return Principal{}, Token{}, Errorf(Unauthorized, "the token is not valid any more")
+	return Principal{Login: u.Login, Roles: u.Roles}, *t, nil
 }
 
 // Tokens lists an account's credentials of a kind, the oldest first.

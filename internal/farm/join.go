@@ -9,6 +9,10 @@ import (
 // of the account it belongs to.
 const KindJoin = "join"
 
+// KindKey is the kind of keys that SheepIt clients send in the place of a
+// password.
+const KindKey = "publickey"
+
 // Join turns a one-time token into a lasting one, whose hash is given. It fails
 // with Unauthorized when the one-time token is not known, was used or is too
 // old. Both happen in one transaction: after a crash either the one or the other

@@ -19,7 +19,8 @@ type accountPage struct {
 	Password bool // there is one
 	Sessions []farm.Token
 	Tokens   []farm.Token
-	Made     string // a token that was just made; it is shown this once
+	Keys     []farm.Token // of SheepIt clients
+	Made     string       // a token that was just made; it is shown this once
 }
 
 func (v *visit) account() error { return v.showAccount("") }
@@ -29,7 +30,7 @@ func (v *visit) showAccount(made string) error {
 	if err != nil {
 		return err
 	}
-	p := accountPage{Login: u.Login, Roles: u.Roles, Password: u.Password != "", Made: made, Sessions: v.Farm.Tokens(u.Login, kindSession), Tokens: v.Farm.Tokens(u.Login, "token")}
+	p := accountPage{Login: u.Login, Roles: u.Roles, Password: u.Password != "", Made: made, Sessions: v.Farm.Tokens(u.Login, kindSession), Tokens: v.Farm.Tokens(u.Login, "token"), Keys: v.Farm.Tokens(u.Login, kindKey)}
 	if p.Points, err = v.Farm.Balance(v.ctx(), u.Login); err != nil {
 		return err
 	}
@@ -107,8 +108,8 @@ func (v *visit) revoke() error {
 		return err
 	}
 	kind := v.r.PostForm.Get("kind")
-	if kind != "token" && kind != kindSession {
-		return farm.Errorf(farm.Invalid, "tokens or sessions can be revoked")
+	if kind != "token" && kind != kindSession && kind != kindKey {
+		return farm.Errorf(farm.Invalid, "tokens, sessions or keys can be revoked")
 	}
 	if _, err := v.Farm.RevokeTokens(v.ctx(), v.by, v.by.Login, kind); err != nil {
 		return err
@@ -204,6 +205,8 @@ func (v *visit) changeUser() error {
 type addWorkerPage struct {
 	Server   string
 	Token    string // a one-time token that was just made
+	Login    string
+	Key      string // a key for a SheepIt client that was just made
 	Until    time.Duration
 	May      bool
 	Flamenco *Door // nil while that door is closed
@@ -212,14 +215,16 @@ type addWorkerPage struct {
 // joinTime is how long a one-time token can be used.
 const joinTime = time.Hour
 
-func (v *visit) addWorkerPage() error { return v.showAddWorker("") }
+func (v *visit) addWorkerPage() error { return v.showAddWorker("", "") }
 
-func (v *visit) showAddWorker(token string) error {
+func (v *visit) showAddWorker(token, key string) error {
 	host := v.r.URL.Scheme + "://" + v.r.URL.Host
 	if v.r.URL.Host == "" {
 		host = "http://" + v.r.Host
 	}
-	v.page(http.StatusOK, "addworker", "workers", "Add a worker", addWorkerPage{host, token, joinTime, v.by.Is(farm.RoleRenderer), v.door("flamenco")})
+	v.page(http.StatusOK, "addworker", "workers", "Add a worker", addWorkerPage{
+		Server: host, Token: token, Login: v.by.Login, Key: key, Until: joinTime, May: v.by.Is(farm.RoleRenderer), Flamenco: v.door("flamenco"),
+	})
 	return nil
 }
 
@@ -227,12 +232,22 @@ func (v *visit) makeJoin() error {
 	if !v.by.Is(farm.RoleRenderer) {
 		return farm.Errorf(farm.Forbidden, "lending machines takes the role renderer; your account %s does not have it", v.by.Login)
 	}
+	if err := v.form(4 << 10); err != nil {
+		return err
+	}
 	token := secret.NewToken()
 	t := farm.Token{Hash: secret.Hash(token), Login: v.by.Login, Kind: farm.KindJoin, Label: "Add a worker", Expires: v.Farm.Now().Add(joinTime)}
+	sheepit := v.r.PostForm.Get("for") == "sheepit"
+	if sheepit {
+		t.Kind, t.Label, t.Expires = kindKey, "SheepIt client", time.Time{}
+	}
 	if err := v.Farm.AddToken(v.ctx(), v.by, t); err != nil {
 		return err
 	}
-	return v.showAddWorker(token.Reveal())
+	if sheepit {
+		return v.showAddWorker("", token.Reveal())
+	}
+	return v.showAddWorker(token.Reveal(), "")
 }
 
 // changeWorker enables, disables, tags or removes a worker.

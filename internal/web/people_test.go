@@ -260,3 +260,38 @@ func TestWorkerTellsWhatItDid(t *testing.T) {
 		t.Errorf("the list of workers: %s", textOf(p))
 	}
 }
+
+// TestASheepItClientGetsAKey gives a key in the place of the password, which is
+// good for that door alone.
+func TestASheepItClientGetsAKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	rick := b.open("rick")
+	if p := rick.page("/ui/workers/add"); strings.Contains(p, "-password") {
+		t.Error("the page asks for the password in a command")
+	}
+	a := rick.post("/ui/workers/add", "for", "sheepit")
+	key := regexp.MustCompile(`-login rick -password (drv_[A-Za-z0-9_-]{43})`).FindStringSubmatch(a.body)
+	if key == nil {
+		t.Fatalf("no key: %s", textOf(a.body))
+	}
+	if p, k, err := b.f.Credential(key[1]); err != nil || p.Login != "rick" || k.Kind != "publickey" {
+		t.Errorf("the key: %v %v %v", p, k, err)
+	}
+	if _, err := b.f.Authenticate(key[1]); err == nil {
+		t.Error("the key opens the API")
+	}
+	if a := b.open("").post("/ui/login", "login", "rick", "password", key[1]); a.status != 401 {
+		t.Errorf("the key signs in at the page: %d", a.status)
+	}
+	if a := b.open("sam").post("/ui/workers/add", "for", "sheepit"); a.status != 403 {
+		t.Errorf("who may not render gets a key: %d", a.status)
+	}
+	if p := rick.page("/ui/account"); !strings.Contains(p, "Revoke all keys") {
+		t.Errorf("the account: %s", textOf(p))
+	}
+	rick.post("/ui/account/revoke", "kind", "publickey")
+	if _, _, err := b.f.Credential(key[1]); err == nil {
+		t.Error("a revoked key is good")
+	}
+}

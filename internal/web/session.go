@@ -13,6 +13,7 @@ const (
 	sessionCookie = "drover_session"
 	themeCookie   = "drover_theme"
 	kindSession   = "session"
+	kindKey       = farm.KindKey
 )
 
 // identify finds out who asks. A session that has ended counts as none.

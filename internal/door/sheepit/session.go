@@ -24,7 +24,7 @@ const cookieName = "PHPSESSID"
 // The kinds of tokens that the door makes.
 const (
 	kindSession = "session"
-	kindKey     = "publickey"
+	kindKey     = farm.KindKey
 )
 
 // session is who makes a request. It lives as long as the request.
