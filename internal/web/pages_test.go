@@ -198,6 +198,44 @@ func TestEveryRouteAndRole(t *testing.T) {
 	}
 }
 
+// TestEveryChangeAndRole sends every request that changes something as everybody,
+// from a page of the farm with an empty form: who may not is refused, who may is
+// told what is missing at most, and nothing breaks.
+func TestEveryChangeAndRole(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{Undo: time.Hour})
+	b.scene()
+	b.build("4.2.1")
+	fill := strings.NewReplacer("{$}", "", "{job}", "1000", "{step}", "0", "{index}", "0", "{build}", "1", "{worker}", "1", "{login}", "nobody", "{id}", strings.Repeat("0", 32))
+	changes := 0
+	for _, rt := range b.site.routes {
+		if rt.method == get || rt.method == http.MethodHead {
+			continue
+		}
+		changes++
+		path := Prefix + fill.Replace(rt.path)
+		for _, who := range []string{"", "rick", "sue", "sam", "olga", "root"} {
+			br := b.open(who)
+			req := br.request(rt.method, path, nil)
+			req.Header.Set("Origin", br.origin)
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			a := br.send(req)
+			may := rt.access.allows(principal(who), who == "", false)
+			switch {
+			case !may && who == "" && a.status != 401, !may && who != "" && a.status != 403:
+				t.Errorf("%s %s as %q: %d, though it takes %s", rt.method, path, who, a.status, rt.access)
+			case may && (a.status >= 500 && a.status != 503 || a.status == 401 && rt.path != "login" || a.status == 200 && !strings.HasPrefix(rt.path, "workers/add") && rt.path != "account/token"):
+				t.Errorf("%s %s as %q: %d %s", rt.method, path, who, a.status, textOf(a.body))
+			case who == "sue" && strings.HasPrefix(rt.path, "jobs/{job}/") && a.status != 403 && a.status != 400:
+				t.Errorf("%s of another's job: %d", path, a.status)
+			}
+		}
+	}
+	if changes < 25 {
+		t.Errorf("only %d routes change something", changes)
+	}
+}
+
 // scene is a job of five frames: one done, one failed, one running.
 func (b *bundle) scene() *farm.Job {
 	b.Helper()
