@@ -116,7 +116,8 @@ func TestWorkerActs(t *testing.T) {
 
 func TestSettingsPage(t *testing.T) {
 	t.Parallel()
-	b := setup(t, Config{Doors: []Door{{Name: "swarm", Address: "127.0.0.1:1113", Allow: []string{"127.0.0.0/8"}}}})
+	b := setup(t, Config{Doors: []Door{{Name: "swarm", Address: "127.0.0.1:1113", Allow: []string{"10.1.0.0/16"}}},
+		Set: []Setting{{"files.log_kept", "1h", "24h", "How long logs stay."}, {"odd.one", "7", "7", "Something else."}}})
 	olga := b.open("olga")
 	for _, c := range []struct {
 		form []string
@@ -130,7 +131,7 @@ func TestSettingsPage(t *testing.T) {
 		}
 	}
 	p := olga.page("/ui/settings")
-	for _, want := range []string{"amount.licence.x", "turned maintenance on", "Everybody may look", "127.0.0.1:1113", "The farm is in maintenance"} {
+	for _, want := range []string{"amount.licence.x", "turned maintenance on", "Everybody may look", "127.0.0.1:1113", "10.1.0.0/16", "How long things are kept", "files.log_kept", "● 1h", "odd.one", "stay until somebody removes them", "The farm is in maintenance"} {
 		if !strings.Contains(p, want) {
 			t.Errorf("the settings lack %q: %s", want, textOf(p))
 		}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +17,40 @@ type settingsPage struct {
 	Farm   farm.Settings
 	Deeds  []farm.Deed
 	Older  string // of the audit list
+	Groups []settingGroup
+	All    []Setting
+}
+
+// settingGroup are settings that answer one question.
+type settingGroup struct {
+	Title, Text string
+	Set         []Setting
+}
+
+// shownGroups are the settings that operators look for.
+var shownGroups = []struct {
+	title, text string
+	keys        []string
+}{
+	{"How long things are kept", "Jobs that have ended, with their frames and logs, stay until somebody removes them: Remove on the job's page, or drover job rm. What nothing refers to any more goes by itself. The audit list and the ledger are kept for good.",
+		[]string{"files.log_kept", "files.upload_kept", "files.spare", "files.sweep", "farm.events_kept", "web.session", "web.undo", "sheepit.key_lifetime"}},
+	{"How much is let in", "", []string{"files.quota", "files.min_free", "files.upload_limit", "farm.max_tasks", "farm.max_files", "farm.allowance", "farm.tries", "farm.worker_tries", "http.fail_burst", "http.fail_every"}},
+}
+
+func (s *site) settingGroups() []settingGroup {
+	var out []settingGroup
+	for _, g := range shownGroups {
+		group := settingGroup{Title: g.title, Text: g.text}
+		for _, key := range g.keys {
+			if at := slices.IndexFunc(s.Set, func(x Setting) bool { return x.Key == key }); at >= 0 {
+				group.Set = append(group.Set, s.Set[at])
+			}
+		}
+		if len(group.Set) > 0 {
+			out = append(out, group)
+		}
+	}
+	return out
 }
 
 func (v *visit) settings() error {
@@ -23,7 +58,7 @@ func (v *visit) settings() error {
 	if err != nil {
 		return err
 	}
-	p := settingsPage{Status: st, Public: v.opened(), Doors: v.Doors, Farm: v.Farm.Settings()}
+	p := settingsPage{Status: st, Public: v.opened(), Doors: v.Doors, Farm: v.Farm.Settings(), Groups: v.settingGroups(), All: v.Set}
 	if v.Usage != nil {
 		if u, err := v.Usage(v.ctx()); err == nil {
 			p.Usage = &u

@@ -44,6 +44,9 @@ type Config struct {
 	Fails *lockout.Counter
 	// Doors says which doors are open, for the pages about workers and settings.
 	Doors []Door
+	// Set are the settings that the farm was started with, for who operates it;
+	// what is secret is left out of them.
+	Set []Setting
 	// Imports lists what is in the import folder; nil for no such folder.
 	Imports func() []library.File
 	// Usage says how full the store of files is; nil where that is not known.
@@ -64,6 +67,9 @@ type Door struct {
 	Address string   // "" for the main listener
 	Allow   []string // networks, for doors without authentication
 }
+
+// Setting is one as the page shows it.
+type Setting struct{ Key, Value, Default, Help string }
 
 // door is an open door by its name; nil while it is closed.
 func (s *site) door(name string) *Door {

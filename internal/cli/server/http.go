@@ -2,14 +2,18 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"drover.farm/internal/cli/config"
 	"drover.farm/internal/door/native"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/library"
@@ -42,8 +46,33 @@ func (s *Server) web(f *farm.Farm, lib *library.Library) http.Handler {
 	set := s.cfg.Settings
 	return web.New(web.Config{
 		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: lib, Imports: s.importFiles, Log: s.log, Version: s.cfg.Version, Fails: s.fails,
-		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, Doors: s.shownDoors(), MaxLive: set.Web.MaxLive, UploadLimit: int64(set.Files.UploadLimit), Undo: set.Web.Undo,
+		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, Doors: s.shownDoors(), Set: s.shownSettings(), MaxLive: set.Web.MaxLive, UploadLimit: int64(set.Files.UploadLimit), Undo: set.Web.Undo,
 	})
+}
+
+// secrets are settings whose values nobody is shown.
+var secrets = []string{"swarm.token"}
+
+// shownSettings are the settings as operators are shown them: without what is
+// secret in them, such as the password in the address of a store.
+func (s *Server) shownSettings() []web.Setting {
+	table, err := config.Table(s.cfg.Settings)
+	usual, usualErr := config.Table(config.DefaultServe())
+	if err = errors.Join(err, usualErr); err != nil || len(usual) != len(table) {
+		s.log.Warn("the settings cannot be listed", "err", err)
+		return nil
+	}
+	out := make([]web.Setting, 0, len(table))
+	for i, x := range table {
+		v := x.Text()
+		if slices.Contains(secrets, x.Key) && v != "" {
+			v = "(set)"
+		} else if u, err := url.Parse(v); err == nil && u.User != nil {
+			v = u.Redacted()
+		}
+		out = append(out, web.Setting{Key: x.Key, Value: v, Default: usual[i].Default, Help: x.Help})
+	}
+	return out
 }
 
 // usage says how full the store of files is; nil for a bucket, which does not
