@@ -260,3 +260,25 @@ func TestDay(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+// TestErrorLine finds the line that tells most, not the last that was written.
+func TestErrorLine(t *testing.T) {
+	t.Parallel()
+	log := strings.Split("start\nError: cannot open wood.png\nsaving what there is\nlast words of it", "\n")
+	for message, want := range map[string]int{
+		"the program ended with exit code 1; it wrote: last words of it": 1, // quotes only the last line
+		"Error: cannot open wood.png":                                    1,
+		"":                                                               1,
+	} {
+		if got := errorLine(log, message); got != want {
+			t.Errorf("%q: line %d, not %d", message, got, want)
+		}
+	}
+	plain := strings.Split("start\nsaving what there is\nlast words of it", "\n")
+	if got := errorLine(plain, "exit code 1: last words of it"); got != 2 {
+		t.Errorf("a log without an error: line %d", got)
+	}
+	if got := errorLine(plain, "no such thing"); got != -1 {
+		t.Errorf("a log that tells nothing: line %d", got)
+	}
+}

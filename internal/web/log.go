@@ -80,21 +80,35 @@ func excerptOf(text []byte, message string, failed bool) *logPart {
 }
 
 // errorLine finds the line that tells what went wrong: the one that the message
-// quotes, else the last that looks like an error; -1 for none.
+// quotes if it looks like an error, else the last that begins like one, else the
+// one quoted, which may be no more than the last that was written, else the last
+// that has a word of trouble; -1 for none.
 func errorLine(lines []string, message string) int {
+	quoted := -1
 	message, _, _ = strings.Cut(strings.TrimSpace(message), "\n")
 	if len(message) >= 8 {
-		for i := len(lines) - 1; i >= 0; i-- {
-			if l := strings.TrimSpace(lines[i]); len(l) >= 8 && (strings.Contains(l, message) || strings.Contains(message, l)) {
-				return i
-			}
-		}
+		quoted = lastLine(lines, func(l string) bool {
+			l = strings.TrimSpace(l)
+			return len(l) >= 8 && (strings.Contains(l, message) || strings.Contains(message, l))
+		})
 	}
-	for _, t := range troubles {
-		for i := len(lines) - 1; i >= 0; i-- {
-			if t.MatchString(lines[i]) {
-				return i
-			}
+	if quoted >= 0 && troubles[1].MatchString(lines[quoted]) {
+		return quoted
+	}
+	if i := lastLine(lines, troubles[0].MatchString); i >= 0 {
+		return i
+	}
+	if quoted >= 0 {
+		return quoted
+	}
+	return lastLine(lines, troubles[1].MatchString)
+}
+
+// lastLine is the last line that is so, -1 for none.
+func lastLine(lines []string, is func(string) bool) int {
+	for i := len(lines) - 1; i >= 0; i-- {
+		if is(lines[i]) {
+			return i
 		}
 	}
 	return -1
