@@ -92,9 +92,9 @@ func (s *site) glance(ctx context.Context) (*glance, error) {
 		}
 		g.Heat = append(g.Heat, heatCell{w.ID, w.State, workerTitle(w)})
 	}
-	stuck := s.stuck(ctx, st, live)
+	stuck, misfit := s.stuck(ctx, st, live)
 	g.Sentence, g.Tone = farmSentence(st, len(ws))
-	g.Idle = idleReason(st, stuck)
+	g.Idle = idleReason(st, stuck, misfit)
 	g.Recent = s.recent.pictures(ctx, s.Farm)
 	g.Needs = s.needs(ctx, st, ws, live, stuck)
 	g.Day, err = s.day(ctx)
@@ -169,12 +169,12 @@ type stuckJob struct {
 // maxExplained is how many jobs are explained for one first screen.
 const maxExplained = 3
 
-// stuck finds jobs that wait although somebody is free, or that nobody fits.
-func (s *site) stuck(ctx context.Context, st *farm.FarmStatus, live []*farm.Job) []stuckJob {
+// stuck finds jobs that nobody fits, and says why workers that are there are not
+// let at a job that others fit, "" when there are none.
+func (s *site) stuck(ctx context.Context, st *farm.FarmStatus, live []*farm.Job) (out []stuckJob, misfit string) {
 	if st.Maintenance || st.Waiting == 0 {
-		return nil
+		return nil, ""
 	}
-	var out []stuckJob
 	asked := 0
 	for _, j := range live {
 		if j.State != farm.JobWaiting && j.State != farm.JobRunning || j.Counts().Waiting == 0 || asked == maxExplained {
@@ -186,20 +186,33 @@ func (s *site) stuck(ctx context.Context, st *farm.FarmStatus, live []*farm.Job)
 			continue // it has just ended
 		}
 		for _, step := range why.Steps {
-			if step.State == farm.StepReady && step.Waiting > 0 && !slices.ContainsFunc(step.Classes, func(c farm.WorkerClass) bool { return c.Fits }) {
+			if step.State != farm.StepReady || step.Waiting == 0 {
+				continue
+			}
+			for _, c := range step.Classes {
+				if !c.Fits && len(c.Reasons) > 0 && c.Reasons[0].Code != "closed" && misfit == "" {
+					misfit = fmt.Sprintf("for job %d, %s", j.ID, c.Reasons[0])
+				}
+			}
+			if !slices.ContainsFunc(step.Classes, func(c farm.WorkerClass) bool { return c.Fits }) {
 				out = append(out, stuckJob{j, step.Text})
 				break
 			}
 		}
 	}
-	return out
+	return out, misfit
 }
 
 // idleReason says why idle workers are idle while work waits.
-func idleReason(st *farm.FarmStatus, stuck []stuckJob) string {
+func idleReason(st *farm.FarmStatus, stuck []stuckJob, misfit string) string {
 	idle := st.Workers[farm.WorkerIdle]
-	if idle == 0 || st.Waiting == 0 || len(stuck) == 0 {
+	switch {
+	case idle == 0 || st.Waiting == 0:
 		return ""
+	case len(stuck) == 0 && misfit == "":
+		return ""
+	case len(stuck) == 0:
+		return fmt.Sprintf("%s idle although work waits: %s.", are(idle, "worker"), misfit)
 	}
 	return fmt.Sprintf("%s idle although work waits: job %d, %s.", are(idle, "worker"), stuck[0].job.ID, stuck[0].text)
 }

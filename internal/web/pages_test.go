@@ -236,6 +236,22 @@ func TestEveryChangeAndRole(t *testing.T) {
 	}
 }
 
+// TestIdleHasAReason says why some are idle while others render.
+func TestIdleHasAReason(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	b.submit("sam", "ball", 5, func(s *farm.Spec) { s.Renderer = "blender" })
+	able := b.join("able", func(r *farm.Registration) {
+		r.Machine.Renderers = []farm.Renderer{{Product: "blender", Version: "4.2.1"}}
+	})
+	b.join("bare")
+	b.claim(able)
+	p := b.open("sam").page("/ui/")
+	if !strings.Contains(p, "1 worker rendering, 1 idle, 4 tasks waiting") || !strings.Contains(p, "1 worker is idle although work waits: for job 1000, ") || !strings.Contains(p, "blender") {
+		t.Errorf("the first screen: %s", textOf(p))
+	}
+}
+
 // scene is a job of five frames: one done, one failed, one running.
 func (b *bundle) scene() *farm.Job {
 	b.Helper()
