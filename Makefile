@@ -22,7 +22,7 @@ test: deps build ## run all tests; installs what they need when run as root
 	$(GO) test -timeout 20m ./...
 
 race: ## run all tests with the race detector (needs gcc; installed when run as root)
-	scripts/deps gcc blender ffmpeg postgres ps
+	scripts/deps gcc blender ffmpeg postgres ps chromium
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./...
 
 radiance: ## run Radiance's tests against the real one that RADIANCE_HOME names
@@ -49,7 +49,7 @@ conformance: ## run the OpenJD conformance tests in the folder OPENJD_CONFORMANC
 	$(GO) test -C openjd/session -count=1 -parallel 8 -timeout 20m -tags conformance -run Conformance
 
 deps: ## install what demo and test need (Blender, ffmpeg); says what to install otherwise
-	@scripts/deps blender ffmpeg postgres ps
+	@scripts/deps blender ffmpeg postgres ps chromium
 
 tidy: ## tidy the module files
 	$(GO) mod tidy
