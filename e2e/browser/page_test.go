@@ -81,6 +81,9 @@ func (p *tab) hear(ev any) {
 			for _, a := range e.Args {
 				text += string(a.Value) + a.Description + " "
 			}
+			if text == `"[object Event]" ` {
+				text = "" // htmx logs the end of a stream when its page is left before the stream is closed
+			}
 		}
 	case *cdplog.EventEntryAdded:
 		if e.Entry.Level == cdplog.LevelError || e.Entry.Source == cdplog.SourceSecurity {
