@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"drover.farm/internal/farm"
+	"drover.farm/internal/renderer"
 	"drover.farm/openjd"
 )
 
@@ -147,10 +148,10 @@ func counted(as []farm.Attempt) *farm.Attempt {
 	return &as[len(as)-1]
 }
 
-// pictureOf is the first output that has a thumbnail, -1 for none.
+// pictureOf is the first output that has a thumbnail and counts, -1 for none.
 func pictureOf(t *farm.Task) int {
 	for i := range t.Outputs {
-		if len(t.Outputs[i].Thumb) == 64 {
+		if len(t.Outputs[i].Thumb) == 64 && !renderer.HandedOn(t.Outputs[i].Name) {
 			return i
 		}
 	}

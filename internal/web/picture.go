@@ -41,19 +41,33 @@ func newViewCache() *viewCache {
 
 // look says how a picture is to be shown.
 type look struct {
-	side  int     // longer side
-	stops float64 // exposure
-	tone  bool    // fit the whole range
-	auto  bool    // choose the exposure
+	side  int          // longer side
+	stops float64      // exposure
+	tone  bool         // fit the whole range
+	auto  bool         // choose the exposure
+	scale *frame.Scale // false colours; nil for those of the picture
 }
 
 func (l look) key(h blob.Hash) string {
-	return fmt.Sprintf("%s/%d/%g/%t/%t", h, l.side, l.stops, l.tone, l.auto)
+	key := fmt.Sprintf("%s/%d/%g/%t/%t", h, l.side, l.stops, l.tone, l.auto)
+	if l.scale != nil {
+		key += fmt.Sprintf("/%g-%g/%t", l.scale.Low, l.scale.High, l.scale.Linear)
+	}
+	return key
+}
+
+// kind is the media type of the picture.
+func (l look) kind() string {
+	if l.scale != nil {
+		return "image/png"
+	}
+	return "image/jpeg"
 }
 
 // output answers with a picture that a task put out, as a browser can show it:
 // ?thumb for the small one, ?side= for one of a size, ?stops= or ?tone for
-// pictures of light values; the file itself where browsers can read it.
+// pictures of light values, ?luminance or ?luminance=10-1000 (with ?linear) for
+// their false colours as a PNG; the file itself where browsers can read it.
 func (v *visit) output() error {
 	_, f, h, err := v.outputFile()
 	if err != nil {
@@ -70,6 +84,9 @@ func (v *visit) output() error {
 	if !known {
 		return farm.Errorf(farm.Invalid, "the file %s is no picture that can be shown; download it", quoted(path.Base(f.Name)))
 	}
+	if q.Has("luminance") && !isRange {
+		return farm.Errorf(farm.Invalid, "the file %s has display colours, no luminance", quoted(path.Base(f.Name)))
+	}
 	l := look{side: viewSide, auto: isRange}
 	if s := q.Get("side"); s != "" {
 		n, err := parseNumber(s)
@@ -79,6 +96,13 @@ func (v *visit) output() error {
 		l.side = int(n)
 	} else if !isRange && v.servePicture(h, path.Base(f.Name), false) == nil {
 		return nil
+	}
+	if q.Has("luminance") {
+		scale, err := frame.ParseScale(q.Get("luminance"), q.Has("linear"), l.side)
+		if err != nil {
+			return farm.Errorf(farm.Invalid, "%v", err)
+		}
+		l.scale = &scale
 	}
 	if isRange {
 		if l.tone = q.Has("tone"); l.tone {
@@ -95,7 +119,7 @@ func (v *visit) output() error {
 	if err != nil {
 		return err
 	}
-	v.sendPicture("image/jpeg", l.key(h), "view.jpg", bytes.NewReader(text))
+	v.sendPicture(l.kind(), l.key(h), "view", bytes.NewReader(text))
 	return nil
 }
 
@@ -116,7 +140,11 @@ func (s *site) view(ctx context.Context, h blob.Hash, l look, isRange bool) ([]b
 	}
 	defer func() { _ = file.Close() }()
 	var text []byte
-	if isRange {
+	if l.scale != nil {
+		var b bytes.Buffer
+		err = frame.FalseColourPNG(&b, file, file.Size(), *l.scale)
+		text = b.Bytes()
+	} else if isRange {
 		text, err = develop(file, file.Size(), l)
 	} else {
 		text, _, err = frame.Thumbnail(file, file.Size(), l.side)

@@ -9,6 +9,7 @@ import (
 	"drover.farm/internal/blob"
 	"drover.farm/internal/blob/tus"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/renderer"
 )
 
 // taskPage is one task: its picture, its log, its attempts.
@@ -55,6 +56,9 @@ var pictureKinds = map[string]bool{
 func outputsOf(k farm.TaskKey, fs []farm.File) []outputView {
 	var out []outputView
 	for i, f := range fs {
+		if renderer.HandedOn(f.Name) {
+			continue
+		}
 		o := outputView{N: i, File: f}
 		o.Range, o.Picture = pictureKinds[strings.ToLower(path.Ext(f.Name))]
 		o.Src = fmt.Sprintf("%s/out/%d?v=%s", taskLink(k), i, clip0(f.SHA256, 12))
@@ -68,8 +72,9 @@ func outputsOf(k farm.TaskKey, fs []farm.File) []outputView {
 func attemptOutputs(k farm.TaskKey, n int, fs []farm.File) []outputView {
 	out := outputsOf(k, fs)
 	for i := range out {
-		out[i].Save = fmt.Sprintf("%s/attempts/%d/file/%d", taskLink(k), n, i)
-		out[i].Src = fmt.Sprintf("%s/attempts/%d/out/%d?v=%s", taskLink(k), n, i, clip0(fs[i].SHA256, 12))
+		n0 := out[i].N
+		out[i].Save = fmt.Sprintf("%s/attempts/%d/file/%d", taskLink(k), n, n0)
+		out[i].Src = fmt.Sprintf("%s/attempts/%d/out/%d?v=%s", taskLink(k), n, n0, clip0(fs[n0].SHA256, 12))
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"drover.farm/internal/blob/tus"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/outzip"
+	rendering "drover.farm/internal/renderer"
 )
 
 func (d *door) outputs(ctx context.Context, c *call) (api.Outputs, error) {
@@ -36,7 +37,11 @@ func (d *door) outputs(ctx context.Context, c *call) (api.Outputs, error) {
 	}
 	out.Next = next
 	for _, t := range rows {
-		out.Files = append(out.Files, filesView(t.Outputs)...)
+		for _, f := range t.Outputs {
+			if !rendering.HandedOn(f.Name) {
+				out.Files = append(out.Files, api.File(f))
+			}
+		}
 	}
 	return out, nil
 }

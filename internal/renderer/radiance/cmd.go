@@ -1,6 +1,7 @@
 package radiance
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,19 +10,21 @@ import (
 	"path/filepath"
 	"strings"
 
+	"drover.farm/internal/frame"
 	"drover.farm/internal/renderer"
 )
 
 // Cmd is the commands that Radiance's job templates run within a session, and
-// those that split and join folders of grids, for kong.
+// those that people use on grids and pictures, for kong.
 type Cmd struct {
-	Octree octreeCmd `cmd:"" help:"Make the octree of a variable file and plan its pictures."`
-	Tile   tileCmd   `cmd:"" help:"Render a part of a picture."`
-	Join   joinCmd   `cmd:"" help:"Put the tiles of a picture together."`
-	Trace  traceCmd  `cmd:"" help:"Compute a piece of a measuring field."`
-	Gather gatherCmd `cmd:"" help:"Put the pieces of a measuring field together."`
-	Split  splitCmd  `cmd:"" help:"Spread the sensors of a folder of grids evenly over new ones, as Honeybee does."`
-	Merge  mergeCmd  `cmd:"" help:"Put results of such grids back into the order of the first ones."`
+	Octree    octreeCmd    `cmd:"" help:"Make the octree of a variable file and plan its pictures."`
+	Tile      tileCmd      `cmd:"" help:"Render a part of a picture."`
+	Join      joinCmd      `cmd:"" help:"Put the tiles of a picture together."`
+	Trace     traceCmd     `cmd:"" help:"Compute a piece of a measuring field."`
+	Gather    gatherCmd    `cmd:"" help:"Put the pieces of a measuring field together."`
+	Split     splitCmd     `cmd:"" help:"Spread the sensors of a folder of grids evenly over new ones, as Honeybee does."`
+	Luminance luminanceCmd `cmd:"" help:"Make a PNG of a picture's luminance in false colours, with a legend."`
+	Merge     mergeCmd     `cmd:"" help:"Put results of such grids back into the order of the first ones."`
 }
 
 type octreeCmd struct {
@@ -98,6 +101,34 @@ func (c *mergeCmd) Run() error {
 		info = c.In
 	}
 	return MergeGrids(info, c.In, c.Out, c.Extension)
+}
+
+type luminanceCmd struct {
+	Picture string `arg:"" help:"The picture: Radiance (.hdr, .pic), OpenEXR or float TIFF."`
+	Out     string `arg:"" help:"The PNG to write."`
+	Range   string `placeholder:"LOW-HIGH" help:"Luminance of the darkest and of the lightest colour, in candela per square metre, such as 10-1000. By default what the picture has."`
+	Linear  bool   `help:"Equal steps of luminance rather than of its logarithm."`
+}
+
+func (c *luminanceCmd) Run() error {
+	scale, err := frame.ParseScale(c.Range, c.Linear, 0)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(c.Picture)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	var png bytes.Buffer
+	if err := frame.FalseColourPNG(&png, f, info.Size(), scale); err != nil {
+		return fmt.Errorf("%s: %w", c.Picture, err)
+	}
+	return os.WriteFile(c.Out, png.Bytes(), 0o666)
 }
 
 // run does a task until a signal ends it, and tells the session why it failed.

@@ -176,18 +176,21 @@ function viewer(fig) {
     addEventListener('pointermove', move);
     addEventListener('pointerup', () => removeEventListener('pointermove', move), { once: true });
   });
-  const stops = $('[data-stops]', fig), tone = $('[data-tone]', fig);
+  const stops = $('[data-stops]', fig), tone = $('[data-tone]', fig), luminance = $('[data-luminance]', fig);
   if (stops) {
     const develop = () => {
       const u = new URL(img.src);
-      u.searchParams.delete('tone'); u.searchParams.delete('stops');
-      if (tone.checked) u.searchParams.set('tone', '1'); else u.searchParams.set('stops', stops.value);
-      stops.disabled = tone.checked;
-      stops.nextElementSibling.textContent = tone.checked ? '' : (stops.value > 0 ? '+' : '') + stops.value + ' stops';
+      u.searchParams.delete('tone'); u.searchParams.delete('stops'); u.searchParams.delete('luminance');
+      if (luminance.checked) u.searchParams.set('luminance', '');
+      else if (tone.checked) u.searchParams.set('tone', '1'); else u.searchParams.set('stops', stops.value);
+      tone.disabled = luminance.checked;
+      stops.disabled = tone.checked || luminance.checked;
+      stops.nextElementSibling.textContent = stops.disabled ? '' : (stops.value > 0 ? '+' : '') + stops.value + ' stops';
       img.src = u;
     };
     stops.addEventListener('change', develop);
     tone.addEventListener('change', develop);
+    luminance.addEventListener('change', develop);
   }
   const split = $('[data-split]', fig), other = $('.other', fig);
   if (split) {
