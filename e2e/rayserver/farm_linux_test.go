@@ -136,6 +136,21 @@ func TestPicturesAndFieldsOnTheFarm(t *testing.T) {
 	if len(a) == 0 || !bytes.Equal(a, b) {
 		t.Errorf("the measuring field in pieces differs from the whole:\n%.300s\n%.300s", a, b)
 	}
+	// The same sensors as two grids of a folder.
+	sensors := strings.SplitAfter(string(points), "\n")
+	put(t, dir+"/grids/_info.json", `[{"full_id":"one","count":40},{"full_id":"two","count":56}]`)
+	put(t, dir+"/grids/one.pts", strings.Join(sensors[:40], ""))
+	put(t, dir+"/grids/two.pts", strings.Join(sensors[40:], ""))
+	both := f.Submit(filepath.Join(dir, "room.rif"), "--grid", filepath.Join(dir, "grids"), "--rtrace", "-I -ab 0 -dj 0 -u-", "--pieces", "3")
+	out, names = fetch(t, f, both.ID)
+	if !slices.Equal(names, []string{"_info.json", "one.res", "two.res"}) {
+		t.Errorf("the outputs are %q", names)
+	}
+	one, _ := os.ReadFile(filepath.Join(out, "one.res"))
+	two, _ := os.ReadFile(filepath.Join(out, "two.res"))
+	if !bytes.Equal(append(one, two...), b) {
+		t.Errorf("the grids of a folder differ from the whole:\n%.300s\n%.300s", one, two)
+	}
 	log := f.Drover("job", "log", fmt.Sprint(grid.ID), "Octree/0").Out
 	cached := strings.Contains(log, "was made before")
 	if first := f.Tasks(job.ID)[0].Worker; !cached && first == f.Tasks(grid.ID)[0].Worker {
@@ -175,6 +190,9 @@ func TestSubmitRefusesBadVariableFiles(t *testing.T) {
 
 func put(t *testing.T, path, text string) string {
 	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 // gridFlags say what of a Radiance variable file is computed.
 type gridFlags struct {
-	Grid   string  `group:"Of scenes:" placeholder:"FILE.pts" help:"Compute the sensors of this measuring field instead of the views of a Radiance variable file."`
+	Grid   string  `group:"Of scenes:" placeholder:"FILE.pts|FOLDER" help:"Compute the sensors of this measuring field, or of all grids of Honeybee in this folder, instead of the views of a Radiance variable file."`
 	Rtrace *string `group:"Of scenes:" placeholder:"OPTIONS" help:"Options of rtrace for --grid, such as \"-I -ab 3 -ad 1024\". By default those of the variable render."`
 	Pieces int     `group:"Of scenes:" placeholder:"N" help:"Cut the sensors into so many pieces."`
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -43,30 +44,75 @@ type distPiece struct {
 	End        int `json:"end_ln"`
 }
 
+// sensors are those of a measuring field, or of all grids of a folder one after
+// the other.
+type sensors struct {
+	lines []string
+	names []string // of the grids, with slashes
+	ends  []int    // behind each grid's last line
+	files []string // that they were read from
+}
+
+// readSensors reads a file of sensors, or the grids that a folder's _info.json
+// lists.
+func readSensors(file string) (*sensors, error) {
+	if filepath.Base(file) == gridsInfo {
+		return readGrids(filepath.Dir(file))
+	}
+	lines, err := readPoints(file)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	return &sensors{lines, []string{name}, []int{len(lines)}, []string{file}}, nil
+}
+
+// readGrids reads all grids of a folder.
+func readGrids(dir string) (*sensors, error) {
+	info := filepath.Join(dir, gridsInfo)
+	var grids []gridInfo
+	if err := readJSON(info, &grids); err != nil {
+		return nil, err
+	}
+	s := &sensors{files: []string{info}}
+	for _, g := range grids {
+		if !filepath.IsLocal(g.FullID) {
+			return nil, fmt.Errorf("%s names the grid %.100q, which leaves the folder", gridsInfo, g.FullID)
+		}
+		if slices.Contains(s.names, g.FullID) {
+			return nil, fmt.Errorf("%s names the grid %.100q twice", gridsInfo, g.FullID)
+		}
+		file := filepath.Join(dir, g.FullID+".pts")
+		points, err := readPoints(file)
+		if err != nil {
+			return nil, err
+		}
+		if g.Count != 0 && g.Count != len(points) {
+			return nil, fmt.Errorf("the grid %s has %d sensors, and %d by %s", g.FullID, len(points), g.Count, gridsInfo)
+		}
+		s.lines, s.names, s.files = append(s.lines, points...), append(s.names, g.FullID), append(s.files, file)
+		s.ends = append(s.ends, len(s.lines))
+	}
+	for _, name := range []string{distInfo, redistInfo} {
+		file := filepath.Join(dir, name)
+		if _, err := os.Stat(file); err == nil {
+			s.files = append(s.files, file)
+		}
+	}
+	return s, nil
+}
+
 // SplitGrids spreads the sensors of the grids in a folder evenly over count new
 // ones in another, never more than there are sensors, each with at least least.
 func SplitGrids(in, out string, count, least int) error {
-	var grids []gridInfo
-	if err := readJSON(filepath.Join(in, gridsInfo), &grids); err != nil {
+	all, err := readGrids(in)
+	if err != nil {
 		return err
 	}
-	var lines []string
+	lines, ends := all.lines, all.ends
 	var dist []distribution
-	ends := make([]int, 0, len(grids))
-	for _, g := range grids {
-		if !filepath.IsLocal(g.FullID) {
-			return fmt.Errorf("%s names the grid %.100q, which leaves the folder", gridsInfo, g.FullID)
-		}
-		points, err := readPoints(filepath.Join(in, g.FullID+".pts"))
-		if err != nil {
-			return err
-		}
-		if g.Count != 0 && g.Count != len(points) {
-			return fmt.Errorf("the grid %s has %d sensors, and %d by %s", g.FullID, len(points), g.Count, gridsInfo)
-		}
-		lines = append(lines, points...)
-		ends = append(ends, len(lines))
-		dist = append(dist, distribution{Identifier: g.FullID, DistInfo: []distPiece{}})
+	for _, name := range all.names {
+		dist = append(dist, distribution{Identifier: name, DistInfo: []distPiece{}})
 	}
 	if len(lines) == 0 || count < 1 {
 		return errors.New("there is nothing to spread: the folder lists no grids, or the count is below 1")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,5 +146,88 @@ func TestGrids(t *testing.T) {
 	os.WriteFile(filepath.Join(out, "0.pts"), []byte("1\n"), 0o644)
 	if err := radiance.MergeGrids(out, out, back, "pts"); err == nil || !strings.Contains(err.Error(), "is asked for") {
 		t.Errorf("results that are short: %v", err)
+	}
+}
+
+// TestFolderOfGrids: the grids of a folder are planned as one job, with all files
+// that it needs, and each gets the values of its own sensors.
+func TestFolderOfGrids(t *testing.T) {
+	t.Parallel()
+	r, _ := bench(t, radiancetest.Scene{})
+	grids := filepath.Join(r.Dir, "grids")
+	texts := map[string]string{
+		"_info.json":      `[{"full_id":"room/a","count":2},{"full_id":"b","count":3}]`,
+		"_dist_info.json": `[{"identifier":"first","dist_info":[{"identifier":"room/a","st_ln":0,"end_ln":1},{"identifier":"b","st_ln":0,"end_ln":2}]}]`,
+		"room/a.pts":      "1 1 1 0 0 1\n2 1 1 0 0 1\n",
+		"b.pts":           "1 2 1 0 0 1\n2 2 1 0 0 1\n3 2 1 0 0 1\n",
+		"whole.pts":       "1 1 1 0 0 1\n2 1 1 0 0 1\n1 2 1 0 0 1\n2 2 1 0 0 1\n3 2 1 0 0 1\n",
+		"unlisted.pts":    "nonsense\n",
+	}
+	write := func() {
+		for name, text := range texts {
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(grids, name)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			put(t, r, filepath.Join("grids", name), text)
+		}
+	}
+	write()
+	rif := filepath.Join(r.Dir, "room.rif")
+	out := t.TempDir()
+	p, err := radiance.NewPlan(t.Context(), rif, radiance.PlanOptions{Points: grids, Pieces: 4, OutputDir: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Parameters["LastPiece"] != "3" {
+		t.Errorf("the parameters are %v", p.Parameters)
+	}
+	for _, name := range []string{"_info.json", "_dist_info.json", "room/a.pts", "b.pts"} {
+		if !slices.Contains(p.Inputs, filepath.Join(grids, name)) {
+			t.Errorf("%s is not sent: %q", name, p.Inputs)
+		}
+	}
+	if slices.Contains(p.Inputs, filepath.Join(grids, "unlisted.pts")) {
+		t.Error("a grid that is not listed is sent")
+	}
+	compute := func(points string, pieces int) string {
+		j := &radiance.Job{Tools: r.Tools, Output: t.TempDir(), Log: &bytes.Buffer{}}
+		if err := j.Octree(t.Context(), rif, false, "-I -ab 0 -dj 0 -u-"); err != nil {
+			t.Fatal(err)
+		}
+		for k := range pieces {
+			if err := j.Trace(t.Context(), points, pieces, k); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := j.Gather(points, pieces); err != nil {
+			t.Fatal(err)
+		}
+		return j.Output
+	}
+	read := func(path string) string {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(data)
+	}
+	made := compute(p.Parameters["Points"], 4)
+	whole := read(filepath.Join(compute(filepath.Join(grids, "whole.pts"), 1), "whole.res"))
+	a, b := read(filepath.Join(made, "room", "a.res")), read(filepath.Join(made, "b.res"))
+	if strings.Count(a, "\n") != 2 || a+b != whole {
+		t.Errorf("the grids have\n%sand\n%s, the whole has\n%s", a, b, whole)
+	}
+	// What is put out can be put back into the first grids at once.
+	if err := radiance.MergeGrids(made, made, out, "res"); err != nil || read(filepath.Join(out, "first.res")) != whole {
+		t.Errorf("put back: %v", err)
+	}
+	for want, info := range map[string]string{
+		"leaves the folder": `[{"full_id":"../x"}]`, "twice": `[{"full_id":"b"},{"full_id":"b"}]`, "3 sensors, and 4": `[{"full_id":"b","count":4}]`,
+		"lists no grids": `[]`, "end of JSON input": `[`, "no such file": `[{"full_id":"none"}]`, "has 1 words": `[{"full_id":"unlisted"}]`,
+	} {
+		put(t, r, "grids/_info.json", info)
+		if _, err := radiance.NewPlan(t.Context(), rif, radiance.PlanOptions{Points: grids, Pieces: 4, OutputDir: out}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", info, err, want)
+		}
 	}
 }

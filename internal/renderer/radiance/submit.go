@@ -37,7 +37,7 @@ type PlanOptions struct {
 	JobName   string
 	OutputDir string
 	Tiles     string // of pictures, as COLUMNSxROWS; "" for 1x1
-	Points    string // file with sensors; "" for pictures of all views
+	Points    string // file with sensors, or folder of grids; "" for pictures of all views
 	Trace     string // rtrace's options
 	HasTrace  bool   // they count also when they are empty
 	Pieces    int    // of the sensors
@@ -141,16 +141,22 @@ func (p *Plan) grid(o PlanOptions) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(points)
+	info, err := os.Stat(points)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no file %s", o.Points)
 	} else if err != nil {
 		return err
 	}
-	defer f.Close()
-	n, err := CheckPoints(f, nil)
+	if info.IsDir() {
+		points = filepath.Join(points, gridsInfo)
+	}
+	all, err := readSensors(points)
 	if err != nil {
-		return fmt.Errorf("%s: %w", o.Points, err)
+		return err
+	}
+	n := len(all.lines)
+	if n == 0 {
+		return fmt.Errorf("%s lists no grids", points)
 	}
 	if err := CheckOptions("rtrace", Split(o.Trace)); err != nil {
 		return err
@@ -162,7 +168,7 @@ func (p *Plan) grid(o PlanOptions) error {
 	if o.Pieces > n {
 		p.Notes = append(p.Notes, fmt.Sprintf("there are %d sensors, so they are cut into %d pieces", n, n))
 	}
-	p.Inputs = append(p.Inputs, points)
+	p.Inputs = append(p.Inputs, all.files...)
 	p.Template = gridTemplate
 	p.Parameters["Points"] = points
 	p.Parameters["Pieces"] = strconv.Itoa(pieces)

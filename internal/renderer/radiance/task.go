@@ -2,6 +2,7 @@ package radiance
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -257,10 +258,11 @@ func (j *Job) Trace(ctx context.Context, points string, pieces, k int) error {
 	if err != nil {
 		return err
 	}
-	lines, err := readPoints(points)
+	all, err := readSensors(points)
 	if err != nil {
-		return err
+		return jobFaultf("%v", err)
 	}
+	lines := all.lines
 	from, to := Range(len(lines), pieces, k)
 	if k < 0 || k >= pieces || from == to {
 		return jobFaultf("piece %d of %d has no sensor", k, pieces)
@@ -286,22 +288,43 @@ func readPoints(file string) ([]string, error) {
 	return lines, nil
 }
 
-// Gather puts the pieces together: one line for each sensor, in their order.
+// Gather puts the pieces together: one line for each sensor, in their order, in
+// a file for each grid. What tells of a folder of grids goes with them.
 func (j *Job) Gather(points string, pieces int) error {
-	lines, err := readPoints(points)
+	all, err := readSensors(points)
 	if err != nil {
+		return jobFaultf("%v", err)
+	}
+	temp := filepath.Join(j.parts(), "gathered")
+	defer os.Remove(temp)
+	if err := j.gatherAll(temp, len(all.lines), pieces); err != nil {
 		return err
 	}
-	name := strings.TrimSuffix(filepath.Base(points), filepath.Ext(points)) + ".res"
-	temp := filepath.Join(j.parts(), "gathered")
-	f, err := os.Create(temp)
-	if err != nil {
-		return writeFault(name, err)
+	if err := CheckGrid(temp, len(all.lines)); err != nil {
+		return err
 	}
-	defer os.Remove(temp)
+	if err := j.deal(temp, all); err != nil {
+		return writeFault("the values", err)
+	}
+	for _, file := range all.files {
+		if filepath.Ext(file) != ".json" {
+			continue
+		}
+		if err := copyWhole(file, filepath.Join(j.Output, filepath.Base(file))); err != nil {
+			return writeFault(filepath.Base(file), err)
+		}
+	}
+	return nil
+}
+
+func (j *Job) gatherAll(to string, sensors, pieces int) error {
+	f, err := os.Create(to)
+	if err != nil {
+		return writeFault("the values", err)
+	}
 	w := bufio.NewWriter(f)
 	for k := range pieces {
-		from, to := Range(len(lines), pieces, k)
+		from, to := Range(sensors, pieces, k)
 		path := filepath.Join(j.parts(), piece(k, ".res"))
 		if err = CheckGrid(path, to-from); err == nil {
 			err = appendFile(w, path)
@@ -312,12 +335,37 @@ func (j *Job) Gather(points string, pieces int) error {
 		}
 	}
 	if err := errors.Join(w.Flush(), f.Close()); err != nil {
-		return writeFault(name, err)
+		return writeFault("the values", err)
 	}
-	if err := CheckGrid(temp, len(lines)); err != nil {
+	return nil
+}
+
+// deal gives each grid its lines, under its name.
+func (j *Job) deal(from string, all *sensors) error {
+	in, err := os.Open(from)
+	if err != nil {
 		return err
 	}
-	return os.Rename(temp, filepath.Join(j.Output, name))
+	defer in.Close()
+	lines := bufio.NewReader(in)
+	for i, at := 0, 0; i < len(all.names); i++ {
+		path := filepath.Join(j.Output, filepath.FromSlash(all.names[i])+".res")
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		var text bytes.Buffer
+		for ; at < all.ends[i]; at++ {
+			line, err := lines.ReadBytes('\n')
+			if err != nil {
+				return err
+			}
+			text.Write(line)
+		}
+		if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func appendFile(w io.Writer, path string) error {
