@@ -24,7 +24,7 @@ func (st *state) changedStep(s *step) { st.dirty.steps[s] = struct{}{} }
 func (st *state) changedTask(t *Task) { st.dirty.tasks[t.TaskKey] = t }
 func (st *state) changedWorker(w *worker) {
 	st.dirty.workers[w.ID] = w
-	delete(st.tallied, w)
+	w.untold = false
 }
 
 // maxTallies bounds how many workers' counts one scan writes, so that it holds
@@ -35,14 +35,25 @@ const maxTallies = 100
 // A row a worker and frame would be a third of what a busy farm writes; so these
 // go with a later batch, and a crash may cost a worker some of its count.
 func (st *state) tally(most int) {
-	for w := range st.tallied {
-		if most--; most < 0 {
+	for i, w := range st.tallied {
+		if most == 0 {
+			st.tallied = append(st.tallied[:0], st.tallied[i:]...)
 			return
 		}
-		if st.workers[w.ID] == w {
+		if w.untold && st.workers[w.ID] == w {
+			most--
 			st.changedWorker(w)
 		}
-		delete(st.tallied, w)
+		w.untold = false
+	}
+	st.tallied = st.tallied[:0]
+}
+
+// untold notes that the worker's counts are to be written some time.
+func (st *state) untold(w *worker) {
+	if !w.untold {
+		w.untold = true
+		st.tallied = append(st.tallied, w)
 	}
 }
 

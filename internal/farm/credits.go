@@ -112,7 +112,7 @@ func (st *state) pay(s *step, a *Attempt) {
 	earner.Earned += points
 	earner.Frames++
 	w.Earned += points
-	st.tallied[w] = struct{}{}
+	st.untold(w)
 	owner.Spent += points
 	st.book(earner, points)
 	st.book(owner, -points)

@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -295,7 +296,7 @@ func (st *state) judge(w *worker, s *step, e ending) {
 		w.Done++
 		delete(s.fails, w.ID)
 		if len(w.Streak) == 0 && w.Faults == 0 {
-			st.tallied[w] = struct{}{}
+			st.untold(w)
 			return
 		}
 		w.Streak, w.Faults = nil, 0
@@ -432,10 +433,14 @@ func (f *Farm) Return(ctx context.Context, by Principal, workerID int64, leases 
 
 // expired ends the leases whose deadline has passed.
 func (st *state) expired() {
+	var over []*lease
 	for _, l := range st.leases {
-		if l.deadline.After(st.now) {
-			continue
+		if !l.deadline.After(st.now) {
+			over = append(over, l)
 		}
+	}
+	slices.SortFunc(over, func(a, b *lease) int { return cmp.Compare(a.id, b.id) })
+	for _, l := range over {
 		e := ending{outcome: OutcomeLost, cause: CauseWorker,
 			text: fmt.Sprintf("the worker %s was not heard of for %s", l.worker.Name, st.now.Sub(l.worker.seen).Round(time.Second))}
 		if l.stopping {

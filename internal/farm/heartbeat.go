@@ -121,8 +121,8 @@ func (st *state) renew(w *worker, ps []Progress) {
 			l.memory = p.Memory
 		}
 	}
-	for id, l := range w.leases {
-		if st.now.Sub(l.started) > grace && !slices.ContainsFunc(ps, func(p Progress) bool { return p.Lease == id }) {
+	for _, l := range w.held() {
+		if st.now.Sub(l.started) > grace && !slices.ContainsFunc(ps, func(p Progress) bool { return p.Lease == l.id }) {
 			st.end(l, ending{outcome: OutcomeReturned, text: "the worker does not have it"})
 		}
 	}

@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -54,9 +55,9 @@ type state struct {
 	dirty dirty
 	// unwritten are workers whose history has news, with since when.
 	unwritten map[*worker]time.Time
-	tallied   map[*worker]struct{} // their counts have changed and are not written yet
-	visited   []*job               // may be forgotten after the batch, when they have ended
-	after     []func()             // run once the batch is durable
+	tallied   []*worker // their counts have changed and may not be written yet
+	visited   []*job    // may be forgotten after the batch, when they have ended
+	after     []func()  // run once the batch is durable
 }
 
 // dirty are the rows changed by the batch under way.
@@ -114,6 +115,7 @@ type worker struct {
 	sent    int       // leases whose outputs are on their way
 	vitals  *Vitals   // as it told last
 	history *History  // nil until it is needed
+	untold  bool      // it is among those tallied
 }
 
 type lease struct {
@@ -142,7 +144,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		f: f, epoch: epoch, now: f.clock(),
 		jobs: make(map[int64]*job, len(snap.Jobs)), workers: make(map[int64]*worker, len(snap.Workers)),
 		byKey: make(map[string]*worker, len(snap.Workers)), leases: make(map[int64]*lease),
-		unwritten: make(map[*worker]time.Time), tallied: make(map[*worker]struct{}), queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
+		unwritten: make(map[*worker]time.Time), queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
 		limits: make(map[string]*Limit), values: snap.Values,
 		lastJob: max(snap.MaxJob, FirstJob-1), lastWorker: snap.MaxWorker, lastEvent: snap.MaxEvent,
 		// Leases of an earlier writer that were handed out but never written can
@@ -292,6 +294,12 @@ func (st *state) release(l *lease) {
 	st.stirred(l.worker) // its own claims may be served now
 	l.worker.stop = slices.DeleteFunc(l.worker.stop, func(id int64) bool { return id == l.id })
 	st.queue.Stop(l.step.job.Owner, l.step.Needs)
+}
+
+// held are the worker's leases, oldest first: what is done to several of them is
+// done in an order, so that a simulation repeats itself.
+func (w *worker) held() []*lease {
+	return slices.SortedFunc(maps.Values(w.leases), func(a, b *lease) int { return cmp.Compare(a.id, b.id) })
 }
 
 // period is how long a lease of the worker lasts unless renewed.

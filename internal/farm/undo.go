@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -120,7 +122,8 @@ func (st *state) settled(p *Pending) {
 
 // carryOut does what is due.
 func (st *state) carryOut() {
-	for _, p := range st.pending {
+	for _, id := range slices.Sorted(maps.Keys(st.pending)) {
+		p := st.pending[id]
 		if p.At.After(st.now) {
 			continue
 		}

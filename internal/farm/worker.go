@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -53,7 +54,7 @@ func (f *Farm) Register(ctx context.Context, r Registration) (*Worker, error) {
 			w = st.adopt(&Worker{ID: st.lastWorker, Key: r.Key, User: r.By.Login, Door: r.Door, Created: st.now})
 			st.emit(Event{Type: "worker.joined", Worker: w.ID, Text: r.Name})
 		}
-		for _, l := range w.leases {
+		for _, l := range w.held() {
 			if !r.News && !slices.Contains(r.Holds, l.id) {
 				st.end(l, ending{outcome: OutcomeReturned, text: "the worker started anew"})
 			}
@@ -337,7 +338,7 @@ func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
 		if err != nil {
 			return err
 		}
-		for _, l := range w.leases {
+		for _, l := range w.held() {
 			st.end(l, ending{outcome: OutcomeReturned, text: "the worker was removed"})
 		}
 		if w.beat != nil {
@@ -389,7 +390,7 @@ func (f *Farm) SignOff(ctx context.Context, by Principal, id int64) error {
 
 // leave takes a worker offline.
 func (st *state) leave(w *worker, o Outcome, why string) {
-	for _, l := range w.leases {
+	for _, l := range w.held() {
 		e := ending{outcome: o, text: why}
 		if o == OutcomeLost {
 			e.cause = CauseWorker
@@ -414,9 +415,10 @@ func (st *state) scan() error {
 	st.carryOut()
 	st.sample()
 	st.writeHistories(historyWritten, historyAtOnce)
+	var silent []*worker
 	for _, w := range st.workers {
 		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && len(w.claims) == 0 {
-			st.leave(w, OutcomeLost, "not heard of any more")
+			silent = append(silent, w)
 		}
 		if w.Rules.Hours != "" && w.Online {
 			if c := w.closed(st.now); c != w.shut {
@@ -425,6 +427,10 @@ func (st *state) scan() error {
 				st.queue.Touch() // others may have what it is not to take, or the other way round
 			}
 		}
+	}
+	slices.SortFunc(silent, func(a, b *worker) int { return cmp.Compare(a.ID, b.ID) })
+	for _, w := range silent {
+		st.leave(w, OutcomeLost, "not heard of any more")
 	}
 	return nil
 }
