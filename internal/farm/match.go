@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -98,6 +99,8 @@ func (st *state) serve(c *claim) bool {
 			}
 		}
 	}
+	c.served = true
+	defer func() { c.served = false }()
 	for {
 		m, preferred := st.seek(c)
 		if m == nil {
@@ -151,7 +154,8 @@ func (st *state) give(c *claim, m *sched.Step, preferred bool) bool {
 // remain lets a claim wait that was not served, or answers it.
 func (st *state) remain(c *claim) {
 	switch {
-	case c.lease != nil || st.double(c):
+	case c.lease != nil:
+	case c.req.Wait <= 0 && st.double(c):
 	case c.req.Wait <= 0:
 		c.answer(nil, nil)
 	case c.place == nil:
@@ -178,14 +182,13 @@ func (st *state) stirs() (again []*claim) {
 			st.line(e.Value.(*claim))
 		}
 	}
-	for _, w := range st.moved {
+	slices.SortFunc(st.moved, func(a, b *worker) int { return cmp.Compare(a.ID, b.ID) })
+	for _, w := range slices.Compact(st.moved) {
 		for _, c := range w.claims {
 			st.room.unline(c) // what it holds may have changed, too
 			st.line(c)
 			c.asked = 0
-			if !slices.Contains(again, c) {
-				again = append(again, c)
-			}
+			again = append(again, c)
 		}
 	}
 	st.moved = st.moved[:0]
@@ -223,15 +226,20 @@ func (st *state) serveRoom() {
 const maxNear = 100
 
 // cede gives a task to a claim that waits and whose worker is nearer to the step
-// than that of c: it has the job's session open, or else the files.
+// than that of c: it has the job's session open, or else the files. It returns
+// whether anything was given, so that what was found for c may not hold any more.
 func (st *state) cede(c *claim, m *sched.Step) bool {
 	if st.room.all.Len() == 0 || c.req.Warm == m.Job {
 		return false
 	}
-	if st.serveNear(thing{job: m.Job}) {
-		return true
+	files := m.Scene != 0 && !slices.Contains(c.worker.scenes, m.Scene)
+	before := st.lastLease
+	for st.serveNear(thing{job: m.Job}) || files && st.serveNear(thing{scene: m.Scene}) {
+		if st.lastLease != before {
+			return true
+		} // else it was answered with a lease that it had
 	}
-	return m.Scene != 0 && !slices.Contains(c.worker.scenes, m.Scene) && st.serveNear(thing{scene: m.Scene})
+	return st.lastLease != before // to others, to whom one of those ceded
 }
 
 // serveNear gives a task to the first waiting claim that can have one of those
@@ -244,10 +252,7 @@ func (st *state) serveNear(t thing) bool {
 			if d == nil {
 				break
 			}
-			m, preferred := st.seek(d)
-			if m == nil {
-				d.asked = st.queue.Version()
-			} else if st.give(d, m, preferred) {
+			if st.serve(d) {
 				return true
 			}
 		}

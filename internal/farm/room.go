@@ -35,6 +35,9 @@ type stand struct {
 	class uint64        // of its line; 0: its worker takes nothing just now
 	in    []footing
 	asked uint64 // version of the queue at which there was nothing for it
+	// served while it is being asked: what ranks first for it is offered to those
+	// who are nearer to that, who may cede in their turn.
+	served bool
 }
 
 // footing is a place in a line.
@@ -112,15 +115,15 @@ func (r *room) unline(c *claim) {
 	c.in, c.class = c.in[:0], 0
 }
 
-// unasked is the first claim in a line that was not asked at this version, nil
-// when there is none.
+// unasked is the first claim in a line that was not asked at this version, nor is
+// being asked; nil when there is none.
 func (r *room) unasked(t thing, class, version uint64) *claim {
 	l := r.lines[spot{t, class}]
 	if l == nil {
 		return nil
 	}
 	for e := l.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*claim); c.asked != version {
+		if c := e.Value.(*claim); c.asked != version && !c.served {
 			return c
 		}
 	}

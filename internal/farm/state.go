@@ -110,6 +110,7 @@ type worker struct {
 	stop    []int64   // leases to stop that it was not told of yet
 	beat    *beat     // its heartbeat that waits for news
 	claims  []*claim  // of it that wait
+	hours   [2]int    // minutes of the day from and to which it renders; equal: always
 	shut    string    // why it took nothing at the last scan, of those with hours
 	offers  []offer   // of the library
 	sent    int       // leases whose outputs are on their way
@@ -315,6 +316,7 @@ var classSeed = maphash.MakeSeed()
 // describe works out what the scheduler sees of the worker.
 func (w *worker) describe() {
 	m := &w.Machine
+	w.hours[0], w.hours[1], _ = parseHours(w.Rules.Hours) // checked when they came
 	cores := max(m.Cores-w.Rules.LeaveFree, 0)
 	amounts := map[string]float64{
 		"amount.worker.vcpu":         float64(cores),

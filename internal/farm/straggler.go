@@ -65,15 +65,15 @@ func (st *state) stillSlow(l *lease) bool {
 // maxSlow bounds how many slow tasks one claim is held against.
 const maxSlow = 100
 
-// double gives a claim for which there is nothing else a second attempt of a
-// slow task; false when there is none for it.
+// double gives a claim that does not wait, and for which there is nothing else,
+// a second attempt of a slow task; false when there is none for it.
 func (st *state) double(c *claim) bool {
 	if len(st.slow) == 0 || st.values[ValueMaintenance] == "on" {
 		return false
 	}
-	st.slow = slices.DeleteFunc(st.slow, func(l *lease) bool { return !st.stillSlow(l) })
+	c.worker.info.Closed = c.worker.closed(st.now)
 	for _, l := range st.slow[:min(len(st.slow), maxSlow)] {
-		if st.second(c, l) && st.faster(c.worker, l) {
+		if st.stillSlow(l) && another(c, l) && st.faster(c.worker, l) && st.queue.CanStart(l.step.row(), &c.worker.info) {
 			st.startSecond(c, l)
 			return true
 		}
@@ -81,12 +81,15 @@ func (st *state) double(c *claim) bool {
 	return false
 }
 
-// second reports whether the claim could have a second attempt.
-func (st *state) second(c *claim, l *lease) bool {
-	w, s := c.worker, l.step
-	w.info.Closed = w.closed(st.now)
-	row := &sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Needs: s.Needs}
-	return l.worker != w && !slices.Contains(l.task.tried(), w.ID) && st.queue.CanStart(row, &w.info) && (c.req.Only == nil || c.req.Only(s.job.Job))
+// another reports whether the claim is of another worker than the lease and than
+// those that the task failed on, and of one that can take tasks of the job.
+func another(c *claim, l *lease) bool {
+	return l.worker != c.worker && !slices.Contains(l.task.tried(), c.worker.ID) && (c.req.Only == nil || c.req.Only(l.step.job.Job))
+}
+
+// row is the step as a queue would see it.
+func (s *step) row() *sched.Step {
+	return &sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Needs: s.Needs}
 }
 
 // faster reports whether the worker would be done sooner than the one that has
@@ -101,51 +104,70 @@ func (st *state) startSecond(c *claim, l *lease) {
 	st.grant(c, st.start(l.step, l.task, c.worker, c.req))
 }
 
+// contest is the look for second attempts at one scan: who waits, the fastest of
+// each class first, and what was found in vain.
+type contest struct {
+	st      *state
+	classes []uint64
+	lines   map[uint64][]*claim
+	refused map[refusal]struct{}
+}
+
+// refusal says that a class of workers cannot start tasks of a step now.
+type refusal struct {
+	step  *step
+	class uint64
+}
+
 // secondTries gives the slow tasks to the fastest of the workers that wait.
 func (st *state) secondTries() {
 	st.findSlow()
 	if len(st.slow) == 0 || st.room.all.Len() == 0 || st.values[ValueMaintenance] == "on" {
 		return
 	}
-	lines := make(map[uint64][]*claim)
+	k := contest{st: st, classes: slices.Clone(st.room.classes[thing{}]), lines: make(map[uint64][]*claim), refused: make(map[refusal]struct{})}
 	for c := range st.room.waiting {
 		if c.class != 0 {
-			lines[c.class] = append(lines[c.class], c)
+			k.lines[c.class] = append(k.lines[c.class], c)
 		}
 	}
-	for class := range lines {
-		slices.SortStableFunc(lines[class], func(a, b *claim) int { return cmp.Compare(b.worker.power(), a.worker.power()) })
+	for _, line := range k.lines {
+		slices.SortStableFunc(line, func(a, b *claim) int { return cmp.Compare(b.worker.power(), a.worker.power()) })
 	}
-	classes := slices.Clone(st.room.classes[thing{}])
 	for _, l := range st.slow {
-		if st.stillSlow(l) {
-			st.secondTry(l, classes, lines)
+		if best := k.fastest(l); best != nil {
+			st.startSecond(best, l)
 		}
 	}
 }
 
-// secondTry gives a second attempt to the fastest claim in the lines that can
-// have it.
-func (st *state) secondTry(l *lease, classes []uint64, lines map[uint64][]*claim) {
-	var best *claim
-	for _, class := range classes {
-		for _, c := range lines[class] {
-			if c.lease != nil || c.class != class {
-				continue // served meanwhile, or its worker was
+// fastest is the claim of the fastest worker that can have a second attempt, nil
+// when there is none. It looks at one of a class, beside those that were served
+// and the few that the task failed on.
+func (k *contest) fastest(l *lease) (best *claim) {
+	for _, class := range k.classes {
+		if _, vain := k.refused[refusal{l.step, class}]; vain {
+			continue
+		}
+		line := k.lines[class]
+		for len(line) > 0 && line[0].lease != nil {
+			line = line[1:]
+		}
+		k.lines[class] = line
+		for _, c := range line {
+			if best != nil && c.worker.power() <= best.worker.power() || !k.st.faster(c.worker, l) {
+				break // nor are those behind it
 			}
-			if best != nil && c.worker.power() <= best.worker.power() || !st.faster(c.worker, l) {
-				break
+			if c.lease != nil || !another(c, l) {
+				continue
 			}
-			if st.second(c, l) {
+			if c.worker.info.Closed = c.worker.closed(k.st.now); k.st.queue.CanStart(l.step.row(), &c.worker.info) {
 				best = c
-				break
+			} else {
+				k.refused[refusal{l.step, class}] = struct{}{}
 			}
-			if !l.step.Needs.Fit(&c.worker.info, st.queue.Limits()) {
-				break // nor does it fit the others of its class
-			}
+			break
 		}
 	}
-	if best != nil {
-		st.startSecond(best, l)
-	}
+	return best
 }

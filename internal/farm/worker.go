@@ -156,7 +156,7 @@ func (w *worker) closed(now time.Time) string {
 	case !w.Online:
 		return "it is offline"
 	}
-	if from, to, err := parseHours(w.Rules.Hours); err == nil && from != to {
+	if from, to := w.hours[0], w.hours[1]; from != to {
 		at := now.Hour()*60 + now.Minute()
 		if in := from <= at && at < to || from > to && (at >= from || at < to); !in {
 			return "it renders only at " + w.Rules.Hours

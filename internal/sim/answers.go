@@ -30,6 +30,7 @@ func (c *checker) leased(worker int64, l *farm.Lease, err error) {
 	if l.ID > c.last || l.Worker != worker {
 		c.breach("worker %d was given lease %d of worker %d; the last one written is %d", worker, l.ID, l.Worker, c.last)
 	}
+	c.told(l)
 	if own := c.leases[l.ID]; own != nil && (own.worker != worker || own.task != l.Task) {
 		c.breach("worker %d was given lease %d of %v, which is of %v on worker %d", worker, l.ID, l.Task, own.task, own.worker)
 	}

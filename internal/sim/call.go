@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"errors"
 	"maps"
@@ -22,9 +23,11 @@ type call struct {
 	waits  int64      // worker that waits in it for a task; 0: none
 	cancel context.CancelFunc
 
-	answered bool
-	judge    func() // holds the answer against the rows, the moment it comes
-	then     func() // what who asked does with it
+	class *class
+	line  *list.Element // among those of its class that wait
+	warm  int64         // the job whose session it has, when it waits for a task
+	judge func()        // holds the answer against the rows, the moment it comes
+	then  func()        // what who asked does with it
 }
 
 // send makes a request of the farm and hands the answer to then, which is told
@@ -47,12 +50,16 @@ func send[T any](s *sim, d dice, waits int64, do func(context.Context, *farm.Far
 	}
 }
 
+// callKey is under which a request finds its call.
+type callKey struct{}
+
 // sendNow makes a request that arrives; it returns when the farm has answered or
 // holds it open.
 func sendNow[T any](s *sim, waits int64, do func(context.Context, *farm.Farm) (T, error), judge func(T, error), then func(T, error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.calls++
 	c := &call{seq: s.calls, at: s.farm, waits: waits, cancel: cancel}
+	ctx = context.WithValue(ctx, callKey{}, c)
 	s.opened(c)
 	go func() {
 		v, err := do(ctx, c.at)
@@ -73,19 +80,21 @@ func (s *sim) opened(c *call) {
 	if w == nil {
 		return
 	}
-	s.waiting[c.waits] = c
-	line := s.lines[w.class]
-	if len(line) > 2*len(s.waiting)+100 {
-		line = slices.DeleteFunc(line, func(o *call) bool { return o.answered })
+	s.waiting[c.waits], c.warm = c, s.warm[c.waits]
+	if s.lines[w.class] == nil {
+		s.lines[w.class] = list.New()
 	}
-	s.lines[w.class] = append(line, c)
+	c.line = s.lines[w.class].PushBack(c)
+	c.class = w.class
 	s.check.roused[w] = true
 }
 
 // closed notes its answer.
 func (s *sim) closed(c *call) {
-	c.answered = true
 	delete(s.open, c.seq)
+	if c.line != nil {
+		s.lines[c.class].Remove(c.line)
+	}
 	if s.waiting[c.waits] == c {
 		delete(s.waiting, c.waits)
 	}

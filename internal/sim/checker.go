@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/fnv"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"drover.farm/internal/farm"
@@ -25,8 +23,13 @@ type checker struct {
 	limit   float64           // of licences; negative: there is none
 	used    int               // licences in use
 	closed  bool              // maintenance
-	unended int               // jobs
+	open    map[int64]*cJob   // jobs that have not ended
 	ended   int64             // tasks that have ended so far
+
+	running map[string]int     // leases of each owner's jobs
+	weight  map[string]float64 // of owners
+	suspect []suspect          // workers that ought not to wait any more
+	buf     []byte
 
 	touched map[*cStep]bool   // by the batch, or since the last look at who waits
 	roused  map[*cWorker]bool // since the last look at who waits
@@ -47,12 +50,16 @@ type cStep struct {
 	job     *cJob
 	row     farm.Step
 	rows    map[int64]*cTask
+	leases  map[int64]*cLease
 	count   map[farm.TaskState]int64
+	all     int64          // frames that it has
+	frames  int64          // in its tasks that are done, as far as they are known
 	failed  map[int64]bool // workers on which a task of it has ever failed
 	waiting int64          // all that wait, touched or not, by the rows
 }
 
 type cTask struct {
+	frames   span // nobody was told yet while it is empty
 	state    farm.TaskState
 	attempts int
 	doneBy   int64 // the lease that counts
@@ -64,17 +71,23 @@ type cLease struct {
 	task   farm.TaskKey
 	step   *cStep
 	worker int64
+	given  time.Time     // by the farm's clock
+	alive  time.Duration // when it was last renewed
+	over   bool          // its task has ended by other means; it is to be stopped
 }
 
 type cWorker struct {
 	row    farm.Worker
 	class  *class
 	leases map[int64]*cLease
-	cores  int // in use
+	cores  int      // in use
+	scenes []string // that it has files of, since the farm started, the last first
+	jobs   []int64  // that it was last given tasks of, the last first
 }
 
 func newChecker(s *sim) *checker {
-	return &checker{s: s, trace: fnv.New64a(), jobs: make(map[int64]*cJob), workers: make(map[int64]*cWorker), leases: make(map[int64]*cLease), limit: -1,
+	return &checker{s: s, trace: fnv.New64a(), jobs: make(map[int64]*cJob), open: make(map[int64]*cJob), workers: make(map[int64]*cWorker), leases: make(map[int64]*cLease), limit: -1,
+		running: make(map[string]int), weight: make(map[string]float64),
 		touched: make(map[*cStep]bool), roused: make(map[*cWorker]bool)}
 }
 
@@ -93,13 +106,18 @@ func (s *cStep) String() string {
 func (c *checker) apply(b *farm.Batch) {
 	c.s.report.Batches++
 	c.note(b)
+	for _, u := range b.Users {
+		if c.weight[u.Login] = u.Weight; u.Weight <= 0 {
+			c.weight[u.Login] = 1
+		}
+	}
 	for _, j := range b.NewJobs {
 		c.newJob(j)
 	}
 	for _, j := range b.Jobs {
 		c.job(j)
 	}
-	for _, st := range b.Steps {
+	for _, st := range append(b.Resized[:len(b.Resized):len(b.Resized)], b.Steps...) {
 		if j := c.jobs[st.Job]; j != nil {
 			s := j.steps[st.Index]
 			s.row = *st
@@ -145,34 +163,12 @@ func (c *checker) apply(b *farm.Batch) {
 	c.grants(granted)
 }
 
-// rouse looks at everybody who waits again.
+// rouse holds all that waits against those who wait again.
 func (c *checker) rouse() {
-	for _, w := range c.workers {
-		c.roused[w] = true
-	}
-}
-
-// note adds the rows to the fingerprint of the simulation, and to its trace.
-func (c *checker) note(b *farm.Batch) {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d %v:", c.s.report.Steps, time.Since(c.s.start))
-	for _, j := range b.NewJobs {
-		fmt.Fprintf(&text, " new job %d %s %d %s", j.ID, j.Spec.Name, j.Priority, j.Owner)
-	}
-	for _, j := range b.Jobs {
-		fmt.Fprintf(&text, " job %d %s %d", j.ID, j.State, j.Priority)
-	}
-	for _, s := range b.Steps {
-		fmt.Fprintf(&text, " step %d/%d %s next %d running %d done %d failed %d", s.Job, s.Index, s.State, s.Next, s.Running, s.Done, s.Failed)
-	}
-	for _, t := range b.Tasks {
-		a := &t.Attempts[len(t.Attempts)-1]
-		fmt.Fprintf(&text, " task %d/%d/%d %s (%d: %d on %d %s)", t.Job, t.Step, t.Index, t.State, len(t.Attempts), a.Lease, a.Worker, a.Outcome)
-	}
-	fmt.Fprintf(&text, " %d workers, limits %d-%d, values %v\n", len(b.Workers), len(b.Limits), len(b.DropLimits), b.Values)
-	io.WriteString(c.trace, text.String())
-	if w := c.s.cfg.Trace; w != nil {
-		fmt.Fprint(w, text.String())
+	for _, j := range c.open {
+		for _, s := range j.steps {
+			c.touched[s] = true
+		}
 	}
 }
 
@@ -183,12 +179,12 @@ func (c *checker) newJob(row *farm.Job) {
 	}
 	j := &cJob{row: *row, kind: kindOf(row.Spec.Name), ledger: make(map[string]farm.Entry)}
 	for i := range row.Steps {
-		s := &cStep{job: j, row: row.Steps[i], rows: make(map[int64]*cTask), count: make(map[farm.TaskState]int64), failed: make(map[int64]bool)}
+		s := &cStep{job: j, all: framesIn(row.Spec.Template), row: row.Steps[i], rows: make(map[int64]*cTask), leases: make(map[int64]*cLease), count: make(map[farm.TaskState]int64), failed: make(map[int64]bool)}
 		j.steps = append(j.steps, s)
 		c.touched[s] = true
 	}
 	c.jobs[row.ID] = j
-	c.unended++
+	c.open[row.ID] = j
 }
 
 func (c *checker) job(row *farm.Job) {
@@ -197,13 +193,11 @@ func (c *checker) job(row *farm.Job) {
 		c.breach("a row of job %d, which is not there", row.ID)
 		return
 	}
-	was, is := j.row.State.Ended(), row.State.Ended()
-	if was && !is {
-		c.unended++
-	} else if is && !was {
-		c.unended--
+	if j.row = *row; row.State.Ended() {
+		delete(c.open, row.ID)
+	} else {
+		c.open[row.ID] = j
 	}
-	j.row = *row
 	for _, s := range j.steps {
 		c.touched[s] = true
 	}
@@ -230,17 +224,13 @@ func (c *checker) dropJob(id int64) {
 	if j == nil {
 		return
 	}
-	if !j.row.State.Ended() { // it ended in this very batch
-		c.unended--
-	}
-	for _, l := range c.leases {
-		if l.task.Job == id {
+	for _, s := range j.steps {
+		for _, l := range s.leases {
 			c.free(l)
 		}
-	}
-	for _, s := range j.steps {
 		delete(c.touched, s)
 	}
+	delete(c.open, id) // it may have ended in this very batch
 	delete(c.jobs, id)
 }
 
@@ -276,6 +266,9 @@ func (c *checker) counts(s *cStep) {
 	if r.State == farm.StepDone && r.Done != r.Tasks {
 		c.breach("%v is done with %d of %d tasks", s, r.Done, r.Tasks)
 	}
+	if r.State == farm.StepDone && s.frames != s.all {
+		c.breach("%v is done with %d of %d frames", s, s.frames, s.all)
+	}
 	if j := s.job; j.earned != j.spent || j.frames != j.paid {
 		c.breach("job %d: earned %d, spent %d; %d frames are in the ledger, %d were done", j.row.ID, j.earned, j.spent, j.frames, j.paid)
 	}
@@ -287,7 +280,7 @@ func (c *checker) jobIDs() []int64 { return sortedKeys(c.jobs) }
 // unfinished says what has not ended.
 func (c *checker) unfinished() string {
 	out := ""
-	for _, id := range c.jobIDs() {
+	for _, id := range sortedKeys(c.open) {
 		for _, s := range c.jobs[id].steps {
 			if !s.row.State.Ended() {
 				out += fmt.Sprintf("%v: %d wait, %d run; ", s, s.waiting, s.row.Running)

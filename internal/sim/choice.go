@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"container/list"
+	"maps"
 	"slices"
 
 	"drover.farm/internal/farm"
@@ -8,6 +10,10 @@ import (
 
 // grants checks that the leases of a batch were rightly given, in their order.
 func (c *checker) grants(leases []*cLease) {
+	run := maps.Clone(c.running)
+	for _, l := range leases {
+		run[l.step.job.row.Owner]--
+	}
 	for i, l := range leases {
 		w := c.workers[l.worker]
 		if w == nil {
@@ -17,6 +23,8 @@ func (c *checker) grants(leases []*cLease) {
 		switch {
 		case c.closed:
 			c.breach("lease %d was given during maintenance", l.id)
+		case !within(w.row.Rules.Hours, l.given):
+			c.breach("lease %d was given at %v to worker %d, whose hours are %s", l.id, l.given, w.row.ID, w.row.Rules.Hours)
 		case l.step.job.row.Paused || l.step.row.State != farm.StepReady:
 			c.breach("lease %d of %v, which is not to be worked on", l.id, l.step)
 		case !c.could(w, l.step.job):
@@ -35,16 +43,19 @@ func (c *checker) grants(leases []*cLease) {
 			}
 		}
 		double := len(l.step.rows[l.task.Index].live) > 1
-		for _, j := range c.jobs {
-			if j.row.Priority <= l.step.job.row.Priority && !double {
-				continue
-			}
+		for _, j := range c.open {
 			for _, s := range j.steps {
-				if c.must(w, s, cores, slots) {
-					c.breach("worker %d (%s) was given lease %d of %v (a second attempt: %v) while a task of %v waited for it", w.row.ID, w.class.name, l.id, l.step, double, s)
+				if c.before(s, l, w, run, double) && c.must(w, s, cores, slots) {
+					c.breach("worker %d (%s) was given lease %d of %v of %s (a second attempt: %v) while a task of %v of %s waited for it; running %v, weights %v",
+						w.row.ID, w.class.name, l.id, l.step, l.step.job.row.Owner, double, s, j.row.Owner, run, c.weight)
 				}
 			}
 		}
+		if !double {
+			c.nearer(l, w)
+		}
+		w.keep(l.step.job)
+		run[l.step.job.row.Owner]++
 	}
 }
 
@@ -60,10 +71,14 @@ func (c *checker) could(w *cWorker, j *cJob) bool {
 // that failed on the worker, does not count.
 func (c *checker) must(w *cWorker, s *cStep, cores, slots int) bool {
 	k := s.job.kind
-	return !c.closed && s.row.State == farm.StepReady && s.row.Untouched()+s.row.Retrying > 0 && !s.job.row.Paused && !s.job.row.Canceled &&
-		c.could(w, s.job) && !s.failed[w.row.ID] &&
-		len(w.leases)-slots < w.row.Slots && w.cores-cores+k.cores <= w.class.cores &&
+	return !c.closed && s.offers() && c.able(w, s, cores, slots) &&
 		(k.licences == 0 || c.limit < 0 || float64(c.used+k.licences) <= c.limit)
+}
+
+// able reports whether the worker must be given a task of the step, were there
+// one, had it cores and slots more than it has.
+func (c *checker) able(w *cWorker, s *cStep, cores, slots int) bool {
+	return c.could(w, s.job) && c.awake(w) && !s.failed[w.row.ID] && len(w.leases)-slots < w.row.Slots && w.cores-cores+s.job.kind.cores <= w.class.cores
 }
 
 // idleLooks bounds how many waiting workers of a class are held against each step
@@ -72,7 +87,16 @@ const idleLooks = 8
 
 // idle checks that nothing waits which a worker could have that waits for work.
 func (c *checker) idle() {
-	if len(c.touched)+len(c.roused) == 0 || c.s.link.gate != nil || c.s.link.dead {
+	suspects := c.suspect
+	if c.suspect = c.suspect[:0]; c.s.link.gate != nil || c.s.link.dead {
+		return
+	}
+	for _, x := range suspects {
+		if !c.s.grouped && c.s.open[x.call.seq] == x.call && x.call.at == c.s.farm {
+			c.breach("%s", x.why)
+		}
+	}
+	if len(c.touched)+len(c.roused) == 0 {
 		return
 	}
 	for _, id := range sortedWorkers(c.roused) {
@@ -80,27 +104,45 @@ func (c *checker) idle() {
 			c.overlooked(c.workers[id])
 		}
 	}
+	var open []*cStep
+	for s := range c.touched {
+		if s.offers() {
+			open = append(open, s)
+		}
+	}
 	for i := range classes {
-		looks := 0
-		for _, o := range c.s.lines[&classes[i]] {
-			if o.answered || o.at != c.s.farm || c.workers[o.waits] == nil {
-				continue
-			}
-			if looks++; looks > idleLooks {
-				break
-			}
-			for s := range c.touched {
-				c.waits(c.workers[o.waits], s)
-			}
+		if line := c.s.lines[&classes[i]]; line != nil && len(open) > 0 {
+			c.looks(line, open)
 		}
 	}
 	clear(c.touched)
 	clear(c.roused)
 }
 
+// looks holds the first of those that wait in line against steps.
+func (c *checker) looks(line *list.List, steps []*cStep) {
+	looks := 0
+	for e := line.Front(); e != nil && looks < idleLooks; e = e.Next() {
+		o := e.Value.(*call)
+		w := c.workers[o.waits]
+		if o.at != c.s.farm || w == nil {
+			continue
+		}
+		looks++
+		for _, s := range steps {
+			c.waits(w, s)
+		}
+	}
+}
+
+// offers reports whether a task of the step may be handed out.
+func (s *cStep) offers() bool {
+	return s.row.State == farm.StepReady && s.row.Untouched()+s.row.Retrying > 0 && !s.job.row.Paused && !s.job.row.Canceled
+}
+
 // overlooked holds a waiting worker against all steps.
 func (c *checker) overlooked(w *cWorker) {
-	for _, j := range c.jobs {
+	for _, j := range c.open {
 		for _, s := range j.steps {
 			c.waits(w, s)
 		}

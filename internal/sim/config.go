@@ -11,12 +11,16 @@ import (
 // Config is what a simulation is made of. The same Config gives the same
 // simulation.
 type Config struct {
-	Seed     uint64
-	Workers  int
-	Tasks    int64 // submitted in all, at least
-	JobTasks int64 // of a job, at most
-	OpenJobs int   // jobs that have not ended, at once
-	Frame    time.Duration
+	Seed      uint64
+	Workers   int
+	Frames    int64 // submitted in all, at least
+	JobFrames int64 // of a job, at most
+	OpenJobs  int   // jobs that have not ended, at once
+	Frame     time.Duration
+	// Chunk, when not 0, is how many frames a task begins with in three jobs of
+	// four; the farm sizes later ones by how long these take.
+	Chunk    int
+	Patience time.Duration // for how long workers wait for a task in one request, at most
 	Settings farm.Settings
 	Faults   Faults
 	// FullEvery is after how many steps farm, store and checker are compared as
@@ -58,7 +62,7 @@ func Light() Faults {
 // Report is what happened in a simulation.
 type Report struct {
 	Steps, Calls, Batches         int64
-	Jobs, Tasks, Leases           int64
+	Jobs, Frames, Leases          int64 // Frames: submitted
 	Done, Late, Lost, Doubled     int64 // Late: done after the lease had ended; Doubled: second attempts of slow tasks
 	Farms, FailedCommits, Checked int64 // Checked: comparisons as a whole
 	Virtual                       time.Duration
@@ -68,7 +72,7 @@ type Report struct {
 // String is the report in a few lines.
 func (r *Report) String() string {
 	return fmt.Sprintf("%d steps, %d requests, %d commits (%d failed), %d farms, %v of the farm's time\n"+
-		"%d jobs of %d tasks: %d leases, %d done (%d late), %d lost, %d doubled; %d comparisons as a whole; rows %016x",
+		"%d jobs of %d frames: %d leases, %d tasks done (%d late), %d lost, %d doubled; %d comparisons as a whole; rows %016x",
 		r.Steps, r.Calls, r.Batches, r.FailedCommits, r.Farms, r.Virtual.Round(time.Second),
-		r.Jobs, r.Tasks, r.Leases, r.Done, r.Late, r.Lost, r.Doubled, r.Checked, r.Hash)
+		r.Jobs, r.Frames, r.Leases, r.Done, r.Late, r.Lost, r.Doubled, r.Checked, r.Hash)
 }

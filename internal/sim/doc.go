@@ -7,7 +7,8 @@
 //
 // Every batch that a farm commits is held against the rules of
 // docs/design/states.md by a checker that knows the rows and nothing of the
-// farm's code. All chance comes from one seed. As long as requests come one after
-// another (Faults.Together is 0), a seed that fails, fails again at the same step;
-// requests that meet in one batch may change places.
+// farm's code. All chance comes from one seed, and a seed repeats itself to the
+// last row: requests are made one after another, each when all before it have come
+// to rest, and where several meet in one batch, their order is the one in which
+// they were made.
 package sim

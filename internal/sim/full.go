@@ -37,8 +37,8 @@ func (c *checker) full() {
 			c.compareStep(own.steps[i], &j.Steps[i])
 		}
 	}
-	if unended != c.unended {
-		c.breach("the store has %d jobs that have not ended, %d were written", unended, c.unended)
+	if unended != len(c.open) {
+		c.breach("the store has %d jobs that have not ended, %d were written", unended, len(c.open))
 	}
 	for _, t := range snap.Tasks {
 		if row := c.jobs[t.Job].steps[t.Step].rows[t.Index]; row == nil || row.state != t.State || row.attempts != len(t.Attempts) {
@@ -47,17 +47,16 @@ func (c *checker) full() {
 		live++
 	}
 	want := 0
-	for _, j := range c.jobs {
-		if !j.row.State.Ended() {
-			for _, st := range j.steps {
-				want += int(st.count[farm.TaskWaiting] + st.count[farm.TaskRunning])
-			}
+	for _, j := range c.open {
+		for _, st := range j.steps {
+			want += int(st.count[farm.TaskWaiting] + st.count[farm.TaskRunning])
 		}
 	}
 	if live != want {
 		c.breach("the store has %d tasks that wait again or run, %d were written", live, want)
 	}
 	c.compareLeases()
+	c.silent()
 	c.compareBalances(snap)
 }
 

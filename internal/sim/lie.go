@@ -7,9 +7,8 @@ import (
 	"drover.farm/internal/farm"
 )
 
-func forget[T any](T, error)            {}
-func unjudged(bool, error)              {}
-func unjudged2(*farm.PulseReply, error) {}
+func forget[T any](T, error) {}
+func unjudged(bool, error)   {}
 
 // lie sends what is not true before the result of a frame: another's lease or
 // task, a lease that never was, a time that cannot be, another's heartbeat.
@@ -44,7 +43,8 @@ func (r *rig) lie(h *held) {
 		if len(other.held) > 0 {
 			p.Leases = append(p.Leases, farm.Progress{Lease: other.held[0].lease})
 		}
-		send(s, r.dice, 0, func(ctx context.Context, f *farm.Farm) (*farm.PulseReply, error) { return f.Heartbeat(ctx, p) }, unjudged2, forget)
+		b := &beat{check: s.check, pulse: p}
+		send(s, r.dice, 0, b.send, b.judge, forget)
 		return
 	case 6: // another's lease is given back
 		if len(other.held) > 0 && other != r {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"drover.farm/internal/farm"
@@ -33,6 +34,10 @@ type link struct {
 	next mishap
 	dead bool
 	gate chan struct{} // when set, the next commit waits until it is closed
+	// While step is set, a commit rests until all others have come to rest: those
+	// whom the batch before has answered ask what they ask next, and read what they
+	// read, before the store changes again. Else the machine would decide.
+	step, rests atomic.Bool
 }
 
 var _ farm.Store = (*link)(nil)
@@ -41,6 +46,11 @@ var _ farm.Store = (*link)(nil)
 func (l *link) Commit(ctx context.Context, b *farm.Batch) error {
 	if g := l.gate; g != nil {
 		<-g
+	}
+	if l.step.Load() {
+		l.rests.Store(true)
+		time.Sleep(time.Nanosecond)
+		l.rests.Store(false)
 	}
 	m := l.next
 	l.next = none

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"drover.farm/internal/farm"
@@ -9,20 +10,25 @@ import (
 
 // submit keeps the farm supplied with jobs until all tasks were asked for.
 func (s *sim) submit() {
-	if s.asked < s.cfg.Tasks {
+	if s.asked < s.cfg.Frames {
 		s.alone(2*time.Second, s.submit)
 	}
-	for s.check.unended < s.cfg.OpenJobs && s.asked < s.cfg.Tasks {
+	for len(s.check.open) < s.cfg.OpenJobs && s.asked < s.cfg.Frames {
 		k := &kinds[s.dice.IntN(len(kinds))]
 		steps := 1 + s.dice.IntN(3)
-		n := 1 + s.dice.Int64N(max(s.cfg.JobTasks/int64(steps), 1))
+		n := 1 + s.dice.Int64N(max(s.cfg.JobFrames/int64(steps), 1))
 		order := farm.OrderLinear
 		if s.dice.hit(5000) {
 			order = farm.OrderPreview
 		}
-		sub := farm.Submission{By: owners[s.dice.IntN(len(owners))], Priority: s.dice.IntN(101), Paused: s.dice.hit(300),
-			Spec: farm.Spec{Name: k.name, Template: k.template(steps, n), Tags: k.tags, Doors: k.doors, Order: order}}
-		before := s.check.unended
+		chunk := 0
+		if s.dice.hit(7500) {
+			chunk = s.cfg.Chunk
+		}
+		sub := farm.Submission{By: owners[s.dice.IntN(len(owners))], Priority: s.dice.IntN(4) * 33, Paused: s.dice.hit(300),
+			Spec: farm.Spec{Name: k.name, Template: k.template(steps, n, chunk, s.cfg.Frame), Tags: k.tags, Doors: k.doors, Order: order,
+				Files: []farm.File{{Name: "scene", SHA256: fmt.Sprintf("%064x", s.dice.IntN(9))}}, Roots: []farm.Root{{Path: "/film", Format: "POSIX"}}}}
+		before := len(s.check.open)
 		sendNow(s, 0, func(ctx context.Context, f *farm.Farm) (*farm.Job, error) { return f.Submit(ctx, sub) },
 			func(j *farm.Job, err error) { s.check.submitted(j, err) },
 			func(j *farm.Job, err error) {
@@ -31,8 +37,21 @@ func (s *sim) submit() {
 					s.report.Jobs++
 				}
 			})
-		if s.settle() != nil || s.check.unended == before {
+		if s.settle() != nil || len(s.check.open) == before {
 			return
+		}
+	}
+}
+
+// tidy removes the jobs that ended first, as people do, when there are many.
+func (s *sim) tidy() {
+	s.at(time.Minute, nil, s.tidy)
+	ids := s.check.jobIDs()
+	for _, id := range ids[:max(len(ids)-4*s.cfg.OpenJobs, 0)] {
+		if s.check.jobs[id].row.State.Ended() {
+			act(s, func(ctx context.Context, f *farm.Farm) error {
+				return f.Remove(ctx, farm.JobChange{By: admin, Job: id})
+			})
 		}
 	}
 }
@@ -64,9 +83,11 @@ func (s *sim) operate() {
 				tasks = append(tasks, farm.TaskKey{Index: s.dice.Int64N(5)})
 			}
 		}
-		act(s, func(ctx context.Context, f *farm.Farm) error {
-			_, _, err := f.Retry(ctx, c, tasks)
-			return err
+		s.alone(time.Millisecond, func() {
+			act(s, func(ctx context.Context, f *farm.Farm) error {
+				_, _, err := f.Retry(ctx, c, tasks)
+				return err
+			})
 		})
 	case n < 44:
 		act(s, func(ctx context.Context, f *farm.Farm) error { return f.Remove(ctx, c) })
@@ -141,10 +162,16 @@ func (s *sim) wreck() {
 	case 4: // another farm takes over while this one runs
 		s.replace()
 	case 5:
-		s.skew += s.dice.about(30 * time.Second)
+		s.jump(s.dice.about(30 * time.Second))
 	case 6:
-		s.skew -= s.dice.about(30 * time.Second)
+		s.jump(-s.dice.about(30 * time.Second))
 	}
+}
+
+// jump lets the farm's clock jump.
+func (s *sim) jump(d time.Duration) {
+	s.skew += d
+	s.jumped = time.Since(s.start)
 }
 
 // replace opens another farm on the store. The one before ends at its next commit.

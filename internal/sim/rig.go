@@ -31,6 +31,8 @@ type rig struct {
 type held struct {
 	lease  int64
 	task   farm.TaskKey
+	frames int64
+	took   time.Duration
 	silent bool // not named in heartbeats any more
 	tries  int
 }
@@ -51,6 +53,9 @@ func (r *rig) join(holds []int64) {
 	reg := farm.Registration{By: r.by(), Key: r.key, Name: r.key, Door: r.class.door, Machine: r.class.machine(r.key), Slots: r.class.slots, Holds: holds}
 	if r.dice.hit(200) {
 		reg.Rules.Owners = []string{owners[r.dice.IntN(len(owners))].Login}
+	}
+	if r.i >= 2*len(classes) && r.i%7 == 0 { // the first ones are there at all hours
+		reg.Rules.Hours = hours[r.i%len(hours)]
 	}
 	life := r.life
 	send(r.s, r.dice, 0, func(ctx context.Context, f *farm.Farm) (*farm.Worker, error) { return f.Register(ctx, reg) },
@@ -95,7 +100,8 @@ func (r *rig) ask() {
 
 func (r *rig) claim(key string) {
 	life, id := r.life, r.id
-	req := farm.ClaimRequest{By: r.by(), Worker: id, Key: key, Warm: r.warm, Wait: r.s.patience(r.dice.between(2*time.Second, 90*time.Second))}
+	req := farm.ClaimRequest{By: r.by(), Worker: id, Key: key, Warm: r.warm, Wait: r.s.patience(r.dice.between(2*time.Second, r.s.cfg.Patience))}
+	r.s.warm[id] = r.warm
 	send(r.s, r.dice, id, func(ctx context.Context, f *farm.Farm) (*farm.Lease, error) { return f.Claim(ctx, req) },
 		func(l *farm.Lease, err error) { r.s.check.leased(id, l, err) },
 		func(l *farm.Lease, err error) {
@@ -120,17 +126,18 @@ func (r *rig) take(l *farm.Lease) {
 	if l == nil || slices.ContainsFunc(r.held, func(h *held) bool { return h.lease == l.ID }) {
 		return
 	}
-	h := &held{lease: l.ID, task: l.Task}
+	h := &held{lease: l.ID, task: l.Task, frames: framesOf(l).count()}
 	r.held = append(r.held, h)
 	r.warm = l.Task.Job
-	r.s.at(r.renders(), r, func() { r.rendered(h) })
+	r.s.at(r.renders(h), r, func() { r.rendered(h) })
 }
 
-func (r *rig) renders() time.Duration {
-	d := r.dice.about(r.s.cfg.Frame)
+func (r *rig) renders(h *held) time.Duration {
+	d := time.Duration(max(h.frames, 1)) * r.dice.about(r.s.cfg.Frame)
 	if r.dice.hit(r.s.faults.Slow) {
 		d *= 10
 	}
+	h.took = d
 	return d
 }
 
@@ -183,7 +190,7 @@ func (r *rig) answer(h *held, fail *farm.Failure) {
 	if !r.has(h) {
 		return
 	}
-	res := farm.Result{By: r.by(), Worker: r.id, Lease: h.lease, Task: h.task, Seconds: 1 + r.dice.Float64()*10, Memory: 1 << 30}
+	res := farm.Result{By: r.by(), Worker: r.id, Lease: h.lease, Task: h.task, Seconds: h.took.Seconds() * (0.8 + r.dice.Float64()/5), Memory: 1 << 30}
 	again := res
 	if !r.asks && r.dice.hit(7000) {
 		r.keys++
@@ -236,7 +243,7 @@ func (r *rig) vanish() {
 
 func (r *rig) resume() {
 	for _, h := range r.held {
-		r.s.at(r.renders(), r, func() { r.rendered(h) })
+		r.s.at(r.renders(h), r, func() { r.rendered(h) })
 	}
 }
 
@@ -265,7 +272,8 @@ func (r *rig) beat() {
 		p.Wait = s.patience(r.dice.between(time.Second, 10*time.Second))
 	}
 	s.at(r.dice.between(r.beatEvery()/2, r.beatEvery()), r, r.beat)
-	send(s, r.dice, 0, func(ctx context.Context, f *farm.Farm) (*farm.PulseReply, error) { return f.Heartbeat(ctx, p) }, unjudged2,
+	b := &beat{check: s.check, pulse: p}
+	send(s, r.dice, 0, b.send, b.judge,
 		func(a *farm.PulseReply, err error) {
 			switch {
 			case r.life != life:

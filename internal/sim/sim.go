@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"container/list"
 	"context"
 	"fmt"
 	"slices"
@@ -26,14 +27,19 @@ type sim struct {
 	farm   *farm.Farm // nil while none runs
 	link   *link
 	skew   time.Duration
+	jumped time.Duration // when the clock last jumped
 	rigs   []*rig
-	asked  int64 // tasks submitted
+	asked  int64 // frames submitted
 	ending bool
 
 	calls   int64
-	open    map[int64]*call    // whose answer has not come
-	waiting map[int64]*call    // of them, those in which a worker waits for a task
-	lines   map[*class][]*call // the same by class, in order; some have been answered
+	known   int64                 // calls up to this one have been through a batch
+	grouped bool                  // requests have met in one batch since
+	warm    map[int64]int64       // the job whose session a worker says it has, by its last claim
+	held    map[int64]*call       // heartbeats that were last to be held open, by worker
+	open    map[int64]*call       // whose answer has not come
+	waiting map[int64]*call       // of them, those in which a worker waits for a task
+	lines   map[*class]*list.List // the same by class, in order
 	mu      sync.Mutex
 	answers []*call
 }
@@ -43,7 +49,7 @@ type sim struct {
 // when.
 func Run(c Config) (*Report, error) {
 	s := &sim{cfg: c, faults: c.Faults, dice: newDice(c.Seed, 0), start: time.Now(), store: mem.New(), open: make(map[int64]*call),
-		waiting: make(map[int64]*call), lines: make(map[*class][]*call)}
+		waiting: make(map[int64]*call), warm: make(map[int64]int64), held: make(map[int64]*call), lines: make(map[*class]*list.List)}
 	if s.cfg.FullEvery == 0 {
 		s.cfg.FullEvery = 10_000
 	}
@@ -85,6 +91,7 @@ func (s *sim) setUp() error {
 		s.at(r.dice.between(0, 20*time.Second), r, func() { r.join(nil) })
 	}
 	s.alone(time.Second, s.submit)
+	s.at(time.Minute, nil, s.tidy)
 	if s.faults.Operator > 0 {
 		s.at(s.dice.about(s.faults.Operator), nil, s.operate)
 	}
@@ -169,6 +176,7 @@ func (s *sim) step() {
 // together makes some steps whose requests meet in one batch: the farm's commit
 // is held up until all have been made.
 func (s *sim) together() {
+	s.grouped = true
 	gate := make(chan struct{})
 	s.link.gate = gate
 	for n := 2 + s.dice.IntN(20); n > 0 && s.agenda.Len() > 0 && !s.agenda.entries[0].solo && s.link.gate == gate; n-- {
@@ -181,8 +189,13 @@ func (s *sim) together() {
 func (s *sim) release() {
 	if g := s.link.gate; g != nil {
 		s.link.gate = nil
+		l := s.link
+		l.step.Store(true)
 		close(g)
-		synctest.Wait()
+		for synctest.Wait(); l.rests.Load(); synctest.Wait() {
+			time.Sleep(time.Nanosecond)
+		}
+		l.step.Store(false)
 	}
 }
 
@@ -203,7 +216,6 @@ func (s *sim) settle() error {
 			s.check.answered(c)
 			c.then()
 		}
-		synctest.Wait()
 	}
 	select {
 	case <-s.farm.Done():
@@ -212,7 +224,9 @@ func (s *sim) settle() error {
 		}
 	default:
 	}
-	s.check.idle()
+	if s.check.idle(); s.link.gate == nil {
+		s.known, s.grouped = s.calls, false
+	}
 	if s.check.err == nil && s.report.Steps%s.cfg.FullEvery == 0 {
 		s.check.full()
 	}
@@ -222,14 +236,14 @@ func (s *sim) settle() error {
 // over reports whether all jobs were submitted and have ended; before the last
 // ones do, the faults end.
 func (s *sim) over() bool {
-	if s.asked < s.cfg.Tasks {
+	if s.asked < s.cfg.Frames {
 		return false
 	}
 	if !s.ending {
 		s.ending = true
 		s.calm()
 	}
-	return s.check.unended == 0
+	return len(s.check.open) == 0
 }
 
 // farewell waits until the last leases are given up, and compares everything.
@@ -254,9 +268,9 @@ func (s *sim) farewell() error {
 // hangUp breaks all open requests off.
 func (s *sim) hangUp() {
 	for _, seq := range sortedKeys(s.open) {
-		s.open[seq].cancel()
+		s.open[seq].cancel() // one after another, so that what they take back comes in order
+		synctest.Wait()
 	}
-	synctest.Wait()
 }
 
 func (s *sim) close() {
@@ -270,6 +284,6 @@ func (s *sim) close() {
 }
 
 func (s *sim) sum() {
-	s.report.Calls, s.report.Tasks, s.report.Virtual = s.calls, s.asked, time.Since(s.start)
+	s.report.Calls, s.report.Frames, s.report.Virtual = s.calls, s.asked, time.Since(s.start)
 	s.report.Hash = s.check.trace.Sum64()
 }

@@ -15,7 +15,9 @@ import (
 var (
 	seed    = flag.Uint64("seed", 0, "simulate only the farm of this seed")
 	seeds   = flag.Uint64("seeds", 6, "how many small farms")
-	workers = flag.Int("workers", 1000, "of the large farm; it renders ten frames for each")
+	workers = flag.Int("workers", 10_000, "of the large farm")
+	frames  = flag.Int64("frames", 0, "that the large farm renders; 0: three for each worker")
+	chunk   = flag.Int("chunk", 4, "frames that a task of the large farm begins with, in three jobs of four")
 )
 
 func simulate(t *testing.T, c sim.Config, again string) *sim.Report {
@@ -31,14 +33,13 @@ func simulate(t *testing.T, c sim.Config, again string) *sim.Report {
 }
 
 // small is a farm of a few workers under heavy faults. With odd seeds requests
-// come one by one, and a seed repeats itself to the last row; with even ones
-// they also meet in batches, whose order the machine has a part in.
+// come one by one; with even ones they also meet in batches.
 func small(seed uint64) sim.Config {
 	faults := sim.Heavy()
 	if seed%2 == 1 {
 		faults.Together = 0
 	}
-	return sim.Config{Seed: seed, Workers: 24, Tasks: 1200, JobTasks: 90, OpenJobs: 6, Frame: 8 * time.Second, Faults: faults,
+	return sim.Config{Seed: seed, Workers: 24, Frames: 1200, JobFrames: 90, Chunk: 3, OpenJobs: 6, Frame: 8 * time.Second, Patience: 90 * time.Second, Faults: faults,
 		FullEvery: 1000, Settings: farm.Settings{EventsKept: 1000, AsideJobs: 6, AsideFaults: 8}}
 }
 
@@ -61,28 +62,39 @@ func TestSmallFarmsUnderHeavyFaults(t *testing.T) {
 // to the last one.
 func TestASeedRepeatsItself(t *testing.T) {
 	t.Parallel()
-	var traces [2]bytes.Buffer
-	for i := range traces {
-		c := small(1001 + 2**seed)
-		c.Trace = &traces[i]
-		simulate(t, c, fmt.Sprintf("-run Repeats -seed %d", *seed))
-	}
-	a, b := bytes.Split(traces[0].Bytes(), []byte("\n")), bytes.Split(traces[1].Bytes(), []byte("\n"))
-	for i := range a {
-		if i >= len(b) || !bytes.Equal(a[i], b[i]) {
-			t.Fatalf("the same seed went two ways at batch %d:\n%s\n%s", i, a[i], b[min(i, len(b)-1)])
-		}
+	for _, s := range []uint64{1001 + 2**seed, 1002 + 2**seed} {
+		t.Run(fmt.Sprint("seed ", s), func(t *testing.T) {
+			t.Parallel()
+			var traces [2]bytes.Buffer
+			var sums [2]uint64
+			for i := range traces {
+				c := small(s)
+				c.Trace = &traces[i]
+				sums[i] = simulate(t, c, fmt.Sprintf("-run Repeats -seed %d", *seed)).Hash
+			}
+			a, b := bytes.Split(traces[0].Bytes(), []byte("\n")), bytes.Split(traces[1].Bytes(), []byte("\n"))
+			for i := range a {
+				if i >= len(b) || !bytes.Equal(a[i], b[i]) {
+					t.Fatalf("the same seed went two ways at batch %d:\n%s\n%s", i, a[i], b[min(i, len(b)-1)])
+				}
+			}
+			if sums[0] != sums[1] || len(a) < 1000 {
+				t.Errorf("%d batches have the sums %x and %x", len(a), sums[0], sums[1])
+			}
+		})
 	}
 }
 
-// TestALargeFarm has many workers and light faults, and requests one by one, so
-// that it repeats itself. Second attempts of slow tasks are left to the small farms.
+// TestALargeFarm has ten thousand workers and light faults: what a farm does for
+// one of them must not depend on how many others there are, or this takes hours.
 func TestALargeFarm(t *testing.T) {
 	t.Parallel()
-	faults := sim.Light()
-	faults.Together = 0
-	c := sim.Config{Seed: 1 + *seed, Workers: *workers, Tasks: 10 * int64(*workers), JobTasks: int64(*workers), OpenJobs: 12, Frame: 40 * time.Second, Faults: faults,
-		Settings: farm.Settings{EventsKept: 1000, Straggler: -1}}
-	again := fmt.Sprintf("-run Large -workers %d -seed %d", *workers, *seed)
+	n := *frames
+	if n == 0 {
+		n = 3 * int64(*workers)
+	}
+	c := sim.Config{Seed: 1 + *seed, Workers: *workers, Frames: n, JobFrames: int64(*workers), OpenJobs: 12, Frame: 40 * time.Second, Patience: 15 * time.Minute, Chunk: *chunk, Faults: sim.Light(),
+		Settings: farm.Settings{EventsKept: 1000, Lease: 5 * time.Minute, Scan: 5 * time.Second, AsideJobs: 6, AsideFaults: 8}}
+	again := fmt.Sprintf("-run Large -workers %d -frames %d -chunk %d -seed %d", *workers, n, *chunk, *seed)
 	t.Logf("%v\nagain: go test ./internal/sim %s", simulate(t, c, again), again)
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"time"
 
 	"drover.farm/internal/farm"
 )
@@ -39,6 +40,9 @@ func (c *checker) task(row *farm.Task, last int64) (granted []*cLease) {
 		c.breach("task %d of %v lost attempts", row.Index, s)
 	}
 	granted = c.attempts(s, t, row, last)
+	if over(row.State) {
+		c.lose(t)
+	}
 	c.completed(s, t, row)
 	switch n := len(t.live); {
 	case row.State == farm.TaskRunning && (n < 1 || n > 2):
@@ -76,7 +80,7 @@ func (c *checker) attempts(s *cStep, t *cTask, row *farm.Task, last int64) (gran
 		}
 		c.last = max(c.last, a.Lease)
 		if a.Outcome == "" {
-			granted = append(granted, c.hold(&cLease{id: a.Lease, task: row.TaskKey, step: s, worker: a.Worker}))
+			granted = append(granted, c.hold(&cLease{id: a.Lease, task: row.TaskKey, step: s, worker: a.Worker, given: a.Started}))
 		}
 	}
 	if len(granted) > 0 && len(t.live) == 2 {
@@ -99,6 +103,7 @@ func (c *checker) completed(s *cStep, t *cTask, row *farm.Task) {
 		by = a.Lease
 		if t.doneBy == 0 {
 			c.s.report.Done++
+			s.frames += t.frames.count()
 			if min(a.Seconds, a.Ended.Sub(a.Started).Seconds()) > 0 && c.workers[a.Worker] != nil {
 				s.job.paid++
 			}
@@ -134,8 +139,10 @@ func (c *checker) doubled(s *cStep, row *farm.Task) {
 
 // hold books a lease in.
 func (c *checker) hold(l *cLease) *cLease {
-	c.leases[l.id] = l
+	c.leases[l.id], l.step.leases[l.id] = l, l
 	c.used += l.step.job.kind.licences
+	c.running[l.step.job.row.Owner]++
+	l.alive = time.Since(c.s.start)
 	w := c.workers[l.worker]
 	if w == nil {
 		c.breach("lease %d is of worker %d, which is not there", l.id, l.worker)
@@ -151,10 +158,12 @@ func (c *checker) hold(l *cLease) *cLease {
 // free books a lease out: others may have what it took.
 func (c *checker) free(l *cLease) {
 	delete(c.leases, l.id)
+	delete(l.step.leases, l.id)
 	k := l.step.job.kind
+	c.running[l.step.job.row.Owner]--
 	c.used -= k.licences
 	if k.licences > 0 {
-		for _, j := range c.jobs {
+		for _, j := range c.open {
 			for _, s := range j.steps {
 				if s.job.kind.licences > 0 {
 					c.touched[s] = true
@@ -175,7 +184,11 @@ func (c *checker) free(l *cLease) {
 // reloaded says that a farm starts from the rows: what was only told to stop has
 // no lease any more.
 func (c *checker) reloaded() {
+	for _, w := range c.workers {
+		w.scenes = w.scenes[:0]
+	}
 	for _, l := range c.leases {
+		l.alive = time.Since(c.s.start)
 		j := c.jobs[l.task.Job]
 		t := l.step.rows[l.task.Index]
 		if j == nil || j.row.State.Ended() || t.state != farm.TaskRunning {

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"drover.farm/internal/farm"
 )
@@ -66,8 +68,14 @@ func (c *class) machine(host string) farm.Machine {
 }
 
 // template is a job of a kind with steps one after another.
-func (k *kind) template(steps int, tasks int64) string {
-	text := "specificationVersion: jobtemplate-2023-09\nname: " + k.name + "\nsteps:\n"
+// With a chunk, tasks have that many frames at first, and aim at the time that so
+// many take.
+func (k *kind) template(steps int, frames int64, chunk int, frame time.Duration) string {
+	text := "specificationVersion: jobtemplate-2023-09\nextensions: [TASK_CHUNKING]\nname: " + k.name + "\nsteps:\n"
+	of := "type: INT"
+	if chunk > 0 {
+		of = fmt.Sprintf("type: \"CHUNK[INT]\", chunks: {defaultTaskCount: %d, targetRuntimeSeconds: %d, rangeConstraint: CONTIGUOUS}", chunk, chunk*int(frame/time.Second))
+	}
 	for i := range steps {
 		text += fmt.Sprintf("- name: s%d\n", i)
 		if i > 0 {
@@ -76,10 +84,17 @@ func (k *kind) template(steps int, tasks int64) string {
 		if k.needs != "" {
 			text += "  hostRequirements: " + k.needs + "\n"
 		}
-		text += fmt.Sprintf("  parameterSpace: {taskParameterDefinitions: [{name: Frame, type: INT, range: \"1-%d\"}]}\n", tasks)
+		text += fmt.Sprintf("  parameterSpace: {taskParameterDefinitions: [{name: Frame, range: \"1-%d\", %s}]}\n", frames, of)
 		text += "  script: {actions: {onRun: {command: \"true\"}}}\n"
 	}
 	return text
+}
+
+// framesIn is how many frames each step of such a template has.
+func framesIn(template string) (n int64) {
+	_, text, _ := strings.Cut(template, "range: \"1-")
+	_, _ = fmt.Sscanf(text, "%d", &n)
+	return n
 }
 
 func kindOf(name string) *kind {
