@@ -84,6 +84,10 @@ func (f *Farm) Heartbeat(ctx context.Context, p Pulse) (*PulseReply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.Wait <= 0 {
+		<-b.done // answered with the batch
+		return b.reply, b.err
+	}
 	t := time.NewTimer(p.Wait)
 	defer t.Stop()
 	select {

@@ -67,8 +67,9 @@ func (st *state) remember(w *worker, t *Task, a *Attempt) {
 	}
 	n := 1 + slices.IndexFunc(t.Attempts, func(o Attempt) bool { return o.Lease == a.Lease })
 	w.history.note(Past{TaskKey: t.TaskKey, Started: a.Started, Ended: a.Ended, Outcome: a.Outcome, Cause: a.Cause, Error: clip(a.Error, 200), Seconds: a.Seconds, Number: n})
-	if _, ok := st.unwritten[w]; !ok {
-		st.unwritten[w] = st.now
+	if w.news.IsZero() {
+		w.news = st.now
+		st.unwritten = append(st.unwritten, w)
 	}
 }
 
@@ -140,15 +141,9 @@ func (h *History) hour(t time.Time) *Hour {
 // writeHistories writes down what has been new for a while, of some workers at a
 // time.
 func (st *state) writeHistories(age time.Duration, most int) {
-	n := 0
-	for w, since := range st.unwritten {
-		if st.now.Sub(since) < age {
-			continue
-		}
-		if n++; n > most {
-			return
-		}
-		delete(st.unwritten, w)
+	for n := 0; n < most && len(st.unwritten) > 0 && st.now.Sub(st.unwritten[0].news) >= age; n++ {
+		w := st.unwritten[0]
+		st.unwritten, w.news = st.unwritten[1:], time.Time{}
 		if st.workers[w.ID] != w {
 			continue
 		}

@@ -52,9 +52,8 @@ type state struct {
 	sampled time.Time          // when span was last written
 	deeds   int64              // lines of the audit list since the start
 
-	dirty dirty
-	// unwritten are workers whose history has news, with since when.
-	unwritten map[*worker]time.Time
+	dirty     dirty
+	unwritten []*worker // their history has news, the oldest first
 	tallied   []*worker // their counts have changed and may not be written yet
 	visited   []*job    // may be forgotten after the batch, when they have ended
 	after     []func()  // run once the batch is durable
@@ -116,6 +115,7 @@ type worker struct {
 	sent    int       // leases whose outputs are on their way
 	vitals  *Vitals   // as it told last
 	history *History  // nil until it is needed
+	news    time.Time // since when history has what is not written; zero: it has nothing
 	untold  bool      // it is among those tallied
 }
 
@@ -145,7 +145,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		f: f, epoch: epoch, now: f.clock(),
 		jobs: make(map[int64]*job, len(snap.Jobs)), workers: make(map[int64]*worker, len(snap.Workers)),
 		byKey: make(map[string]*worker, len(snap.Workers)), leases: make(map[int64]*lease),
-		unwritten: make(map[*worker]time.Time), queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
+		queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
 		limits: make(map[string]*Limit), values: snap.Values,
 		lastJob: max(snap.MaxJob, FirstJob-1), lastWorker: snap.MaxWorker, lastEvent: snap.MaxEvent,
 		// Leases of an earlier writer that were handed out but never written can

@@ -351,7 +351,6 @@ func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
 			c.answer(nil, gone)
 		}
 		delete(st.workers, id)
-		delete(st.unwritten, w)
 		st.dropNote(historyKey(id))
 		delete(st.byKey, w.Door+"\x00"+w.User+"\x00"+w.Key)
 		delete(st.dirty.workers, id)

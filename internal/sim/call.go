@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"testing/synctest"
@@ -26,8 +27,9 @@ type call struct {
 	class *class
 	line  *list.Element // among those of its class that wait
 	warm  int64         // the job whose session it has, when it waits for a task
-	judge func()        // holds the answer against the rows, the moment it comes
-	then  func()        // what who asked does with it
+	err   error
+	judge func() // holds the answer against the rows, the moment it comes
+	then  func() // what who asked does with it
 }
 
 // send makes a request of the farm and hands the answer to then, which is told
@@ -50,6 +52,13 @@ func send[T any](s *sim, d dice, waits int64, do func(context.Context, *farm.Far
 	}
 }
 
+// tell adds a line to the trace.
+func (s *sim) tell(format string, args ...any) {
+	if s.cfg.Trace != nil {
+		fmt.Fprintf(s.cfg.Trace, format+"\n", args...)
+	}
+}
+
 // callKey is under which a request finds its call.
 type callKey struct{}
 
@@ -61,9 +70,11 @@ func sendNow[T any](s *sim, waits int64, do func(context.Context, *farm.Farm) (T
 	c := &call{seq: s.calls, at: s.farm, waits: waits, cancel: cancel}
 	ctx = context.WithValue(ctx, callKey{}, c)
 	s.opened(c)
+	s.tell("%d: call %d of worker %d", s.report.Steps, c.seq, waits)
 	go func() {
 		v, err := do(ctx, c.at)
 		cancel()
+		c.err = err
 		c.judge = func() { judge(v, err) }
 		c.then = func() { then(v, err) }
 		s.mu.Lock()

@@ -26,7 +26,7 @@ type Config struct {
 	// FullEvery is after how many steps farm, store and checker are compared as
 	// a whole; 0 is 10,000.
 	FullEvery int64
-	// Trace, when set, is told the rows of each batch.
+	// Trace, when set, is told the rows of each batch, and each request and answer.
 	Trace io.Writer
 }
 

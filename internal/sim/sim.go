@@ -164,6 +164,7 @@ func (s *sim) run() error {
 func (s *sim) step() {
 	e := s.agenda.next()
 	s.report.Steps++
+	s.tell("%d: entry %d at %d", s.report.Steps, e.seq, e.at)
 	if d := time.Duration(e.at)*time.Millisecond - time.Since(s.start); d > 0 {
 		time.Sleep(d)
 		synctest.Wait()
@@ -213,6 +214,7 @@ func (s *sim) settle() error {
 		slices.SortFunc(got, func(a, b *call) int { return cmp.Compare(a.seq, b.seq) })
 		for _, c := range got {
 			s.closed(c)
+			s.tell("%d: answer to %d: %v", s.report.Steps, c.seq, c.err)
 			s.check.answered(c)
 			c.then()
 		}

@@ -75,7 +75,7 @@ func TestASeedRepeatsItself(t *testing.T) {
 			a, b := bytes.Split(traces[0].Bytes(), []byte("\n")), bytes.Split(traces[1].Bytes(), []byte("\n"))
 			for i := range a {
 				if i >= len(b) || !bytes.Equal(a[i], b[i]) {
-					t.Fatalf("the same seed went two ways at batch %d:\n%s\n%s", i, a[i], b[min(i, len(b)-1)])
+					t.Fatalf("the same seed went two ways at line %d:\n%s\n%s\nafter:\n%s", i, a[i], b[min(i, len(b)-1)], bytes.Join(a[max(i-12, 0):i], []byte("\n")))
 				}
 			}
 			if sums[0] != sums[1] || len(a) < 1000 {

@@ -96,8 +96,12 @@ func (s *Store) Notes(_ context.Context, q farm.NoteQuery) ([]*farm.Note, error)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var out []*farm.Note
-	for _, k := range slices.Sorted(maps.Keys(s.notes)) {
-		if !strings.HasPrefix(k, q.Prefix) || k <= q.After && q.After != "" {
+	from, _ := slices.BinarySearch(s.noteKeys, max(q.Prefix, q.After))
+	for _, k := range s.noteKeys[from:] {
+		if !strings.HasPrefix(k, q.Prefix) {
+			break
+		}
+		if k <= q.After && q.After != "" {
 			continue
 		}
 		n := s.notes[k]

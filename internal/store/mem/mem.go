@@ -19,21 +19,22 @@ var _ farm.Store = (*Store)(nil)
 // Store is a farm.Store in memory. Make it with New. It may be used by several
 // goroutines.
 type Store struct {
-	mu     sync.RWMutex
-	epoch  int64
-	jobs   map[int64]*farm.Job
-	tasks  map[int64]map[[2]int64]*farm.Task // by job, then step and index
-	live   map[farm.TaskKey]struct{}         // tasks that wait or run
-	work   map[int64]*farm.Worker
-	users  map[string]*farm.User
-	tokens map[[32]byte]*farm.Token
-	limits map[string]*farm.Limit
-	values map[string]string
-	events []farm.Event
-	builds map[int64]*farm.Build
-	packs  map[string]*farm.Pack
-	ledger map[ledgerKey]*farm.Entry
-	notes  map[string]farm.Note
+	mu       sync.RWMutex
+	epoch    int64
+	jobs     map[int64]*farm.Job
+	tasks    map[int64]map[[2]int64]*farm.Task // by job, then step and index
+	live     map[farm.TaskKey]struct{}         // tasks that wait or run
+	work     map[int64]*farm.Worker
+	users    map[string]*farm.User
+	tokens   map[[32]byte]*farm.Token
+	limits   map[string]*farm.Limit
+	values   map[string]string
+	events   []farm.Event
+	builds   map[int64]*farm.Build
+	packs    map[string]*farm.Pack
+	ledger   map[ledgerKey]*farm.Entry
+	notes    map[string]farm.Note
+	noteKeys []string // sorted
 
 	maxJob, maxWorker, maxBuild int64
 	// Fault, when set, is asked before each commit; an error is returned in its
@@ -83,6 +84,13 @@ func (s *Store) Commit(_ context.Context, b *farm.Batch) error {
 	return nil
 }
 
+func (s *Store) dropNote(key string) {
+	delete(s.notes, key)
+	if at, ok := slices.BinarySearch(s.noteKeys, key); ok {
+		s.noteKeys = slices.Delete(s.noteKeys, at, at+1)
+	}
+}
+
 func (s *Store) write(b *farm.Batch) {
 	for _, j := range b.NewJobs {
 		c := *j
@@ -130,9 +138,12 @@ func (s *Store) write(b *farm.Batch) {
 	s.writeAccounts(b)
 	s.writeBuilds(b)
 	for _, k := range b.DropNotes {
-		delete(s.notes, k)
+		s.dropNote(k)
 	}
 	for _, n := range b.Notes {
+		if at, ok := slices.BinarySearch(s.noteKeys, n.Key); !ok {
+			s.noteKeys = slices.Insert(s.noteKeys, at, n.Key)
+		}
 		s.notes[n.Key] = *n
 	}
 	for _, l := range b.Limits {
@@ -146,7 +157,11 @@ func (s *Store) write(b *farm.Batch) {
 	for _, id := range b.DropJobs {
 		delete(s.jobs, id)
 		delete(s.tasks, id)
-		maps.DeleteFunc(s.notes, func(_ string, n farm.Note) bool { return n.Job == id })
+		for k, n := range s.notes {
+			if n.Job == id {
+				s.dropNote(k)
+			}
+		}
 		maps.DeleteFunc(s.live, func(k farm.TaskKey, _ struct{}) bool { return k.Job == id })
 	}
 	for _, id := range b.DropWorkers {
