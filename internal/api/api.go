@@ -510,6 +510,7 @@ type UserList struct {
 // Farm is the answer of GET /api/v1/farm.
 type Farm struct {
 	Maintenance bool             `json:"maintenance"`
+	Retention   int              `json:"retention"` // days that ended jobs are kept; 0: until they are removed
 	Workers     map[string]int   `json:"workers"`
 	Jobs        int              `json:"jobs"`
 	Waiting     int64            `json:"waiting"`
@@ -583,6 +584,12 @@ type NewLimit struct {
 // LimitList is the answer of GET /api/v1/limits.
 type LimitList struct {
 	Limits []Limit `json:"limits"`
+}
+
+// Retention is the body of PUT /api/v1/retention and its answer: for how many days
+// jobs are kept after their end; 0 until somebody removes them.
+type Retention struct {
+	Days int `json:"days"`
 }
 
 // Maintenance is the body of PUT /api/v1/maintenance and its answer.

@@ -49,6 +49,7 @@ type root struct {
 	User        userCmd        `cmd:"" group:"manage" help:"Accounts, their roles, passwords and tokens."`
 	Limit       limitCmd       `cmd:"" group:"manage" help:"Farm-wide counters that jobs draw on, such as licences."`
 	Environment environmentCmd `cmd:"" group:"manage" help:"OpenJD environments that all jobs run in, or those with a tag."`
+	Retention   retentionCmd   `cmd:"" group:"manage" help:"Say for how many days jobs are kept after their end."`
 	Maintenance maintenanceCmd `cmd:"" group:"manage" help:"Stop or resume handing out work."`
 
 	Migrate migrateCmd `cmd:"" group:"manage" help:"Move a farm from SQLite and a folder to PostgreSQL and S3, or back."`

@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"math"
+	"strconv"
 )
 
 type limitCmd struct {
@@ -73,6 +74,36 @@ func (c *limitRmCmd) Run(a *App) error {
 		return err
 	}
 	a.say("limit %s removed", c.Name)
+	return nil
+}
+
+type retentionCmd struct {
+	Remote
+	Days string `arg:"" help:"Days that jobs are kept after their end, with their frames and logs; \"forever\" keeps them until somebody removes them."`
+}
+
+func (c *retentionCmd) Run(a *App) error {
+	days, err := strconv.Atoi(c.Days)
+	if c.Days == "forever" {
+		days, err = 0, nil
+	} else if err == nil && days < 1 {
+		err = strconv.ErrRange
+	}
+	if err != nil {
+		return usagef("%q is no number of days from 1 on, and not \"forever\"", c.Days)
+	}
+	farm, err := c.connect(a)
+	if err != nil {
+		return err
+	}
+	if err := farm.SetRetention(a.ctx, days); err != nil {
+		return err
+	}
+	if days == 0 {
+		a.say("ended jobs are kept until somebody removes them")
+	} else {
+		a.say("jobs are kept for %s after their end; older ones are removed now", count(days, "day"))
+	}
 	return nil
 }
 

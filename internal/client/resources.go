@@ -266,6 +266,13 @@ func (c *Client) Farm(ctx context.Context) (*api.Farm, error) {
 	return get[api.Farm](ctx, c, "/farm", nil)
 }
 
+// SetRetention says for how many days jobs are kept after their end; 0 until
+// somebody removes them.
+func (c *Client) SetRetention(ctx context.Context, days int) error {
+	_, err := c.do(ctx, call{method: http.MethodPut, path: "/retention", in: api.Retention{Days: days}})
+	return err
+}
+
 // SetMaintenance turns maintenance on or off.
 func (c *Client) SetMaintenance(ctx context.Context, on bool) error {
 	_, err := c.do(ctx, call{method: http.MethodPut, path: "/maintenance", in: map[string]bool{"on": on}})

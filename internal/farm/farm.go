@@ -48,6 +48,8 @@ type Farm struct {
 	bus      bus
 	checks   checks
 	meter    meter
+	retire   chan struct{} // looks for old jobs at once
+	others   sync.WaitGroup
 }
 
 // Open acquires the store, loads the farm's state and starts the dispatcher.
@@ -62,7 +64,7 @@ func Open(ctx context.Context, c Config) (*Farm, error) {
 	f := &Farm{
 		Reader: c.Store, store: c.Store, blobs: c.Blobs, prover: c.Prover,
 		log: c.Log, clock: c.Clock, settings: c.Settings.withDefaults(), obstacles: c.Obstacles,
-		stopping: make(chan struct{}), stopped: make(chan struct{}),
+		stopping: make(chan struct{}), stopped: make(chan struct{}), retire: make(chan struct{}, 1),
 	}
 	f.ops = make(chan *op, f.settings.Queue)
 	epoch, err := c.Store.Acquire(ctx)
@@ -74,6 +76,7 @@ func Open(ctx context.Context, c Config) (*Farm, error) {
 		return nil, err
 	}
 	go f.run(st)
+	f.others.Go(f.retireJobs)
 	return f, nil
 }
 
@@ -82,6 +85,7 @@ func Open(ctx context.Context, c Config) (*Farm, error) {
 func (f *Farm) Close() {
 	f.stopOnce.Do(func() { close(f.stopping) })
 	<-f.stopped
+	f.others.Wait()
 }
 
 // Done is closed when the dispatcher has ended: after Close, or because another

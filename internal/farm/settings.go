@@ -22,6 +22,7 @@ type Settings struct {
 	MaxTasks         int64         `yaml:"max_tasks" help:"Jobs of more tasks are refused."`
 	MaxFiles         int           `yaml:"max_files" help:"Jobs of more input files are refused."`
 	EventsKept       int64         `yaml:"events_kept" help:"How many events are kept for readers that come back."`
+	RetireEvery      time.Duration `yaml:"retire_every" help:"How often ended jobs that are older than jobs are kept are looked for, to be removed."`
 	Queue            int           `yaml:"queue" help:"How many requests may wait for the dispatcher before new ones are turned away."`
 }
 
@@ -43,6 +44,7 @@ func Defaults() Settings {
 		MaxTasks:      10_000_000,
 		MaxFiles:      100_000,
 		EventsKept:    200_000,
+		RetireEvery:   time.Hour,
 		Queue:         20_000,
 	}
 }
@@ -65,6 +67,7 @@ func (s Settings) withDefaults() Settings {
 	pick(&s.MaxTasks, d.MaxTasks)
 	pick(&s.MaxFiles, d.MaxFiles)
 	pick(&s.EventsKept, d.EventsKept)
+	pick(&s.RetireEvery, d.RetireEvery)
 	pick(&s.Queue, d.Queue)
 	return s
 }

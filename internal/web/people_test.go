@@ -125,13 +125,14 @@ func TestSettingsPage(t *testing.T) {
 	}{
 		{[]string{"what", "maintenance", "on", "1"}, 303}, {[]string{"what", "public", "on", "1"}, 303}, {[]string{"what", "limit", "name", "amount.licence.x", "total", "3"}, 303},
 		{[]string{"what", "limit", "name", "amount.licence.x", "total", "many"}, 400}, {[]string{"what", "odd"}, 400},
+		{[]string{"what", "retention", "days", "90"}, 303}, {[]string{"what", "retention", "days", "-1"}, 400}, {[]string{"what", "retention", "days", "some"}, 400},
 	} {
 		if a := olga.post("/ui/settings", c.form...); a.status != c.want {
 			t.Errorf("%q: %d %s", c.form, a.status, textOf(a.body))
 		}
 	}
 	p := olga.page("/ui/settings")
-	for _, want := range []string{"amount.licence.x", "turned maintenance on", "Everybody may look", "127.0.0.1:1113", "10.1.0.0/16", "How long things are kept", "files.log_kept", "● 1h", "odd.one", "stay until somebody removes them", "The farm is in maintenance"} {
+	for _, want := range []string{"amount.licence.x", "turned maintenance on", "Everybody may look", "127.0.0.1:1113", "10.1.0.0/16", "How long things are kept", "files.log_kept", "● 1h", "odd.one", "had ended jobs kept for 90 days", `name="days" type="number" min="0" max="36500" step="1" value="90"`, "The farm is in maintenance"} {
 		if !strings.Contains(p, want) {
 			t.Errorf("the settings lack %q: %s", want, textOf(p))
 		}

@@ -10,15 +10,16 @@ import (
 )
 
 type settingsPage struct {
-	Status *farm.FarmStatus
-	Public bool
-	Doors  []Door
-	Usage  *Usage
-	Farm   farm.Settings
-	Deeds  []farm.Deed
-	Older  string // of the audit list
-	Groups []settingGroup
-	All    []Setting
+	Status    *farm.FarmStatus
+	Public    bool
+	Retention int
+	Doors     []Door
+	Usage     *Usage
+	Farm      farm.Settings
+	Deeds     []farm.Deed
+	Older     string // of the audit list
+	Groups    []settingGroup
+	All       []Setting
 }
 
 // settingGroup are settings that answer one question.
@@ -32,7 +33,7 @@ var shownGroups = []struct {
 	title, text string
 	keys        []string
 }{
-	{"How long things are kept", "Jobs that have ended, with their frames and logs, stay until somebody removes them: Remove on the job's page, or drover job rm. What nothing refers to any more goes by itself. The audit list and the ledger are kept for good.",
+	{"How long things are kept", "Ended jobs, with their frames and logs, go by the switch Ended jobs, or when somebody removes them: Remove on the job's page, or drover job rm. What nothing refers to any more goes by itself. The audit list and the ledger are kept for good.",
 		[]string{"files.log_kept", "files.upload_kept", "files.spare", "files.sweep", "farm.events_kept", "web.session", "web.undo", "sheepit.key_lifetime"}},
 	{"How much is let in", "", []string{"files.quota", "files.min_free", "files.upload_limit", "farm.max_tasks", "farm.max_files", "farm.allowance", "farm.tries", "farm.worker_tries", "http.fail_burst", "http.fail_every"}},
 }
@@ -58,7 +59,7 @@ func (v *visit) settings() error {
 	if err != nil {
 		return err
 	}
-	p := settingsPage{Status: st, Public: v.opened(), Doors: v.Doors, Farm: v.Farm.Settings(), Groups: v.settingGroups(), All: v.Set}
+	p := settingsPage{Status: st, Public: v.opened(), Retention: v.Farm.Retention(), Doors: v.Doors, Farm: v.Farm.Settings(), Groups: v.settingGroups(), All: v.Set}
 	if v.Usage != nil {
 		if u, err := v.Usage(v.ctx()); err == nil {
 			p.Usage = &u
@@ -85,6 +86,12 @@ func (v *visit) changeSettings() error {
 	switch f.Get("what") {
 	case "maintenance":
 		err = v.Farm.SetMaintenance(v.ctx(), v.by, on)
+	case "retention":
+		days, convErr := strconv.Atoi(f.Get("days"))
+		if convErr != nil {
+			return farm.Errorf(farm.Invalid, "jobs are kept for a number of days; 0 keeps them until somebody removes them")
+		}
+		err = v.Farm.SetRetention(v.ctx(), v.by, days)
 	case "public":
 		err = v.Farm.SetPublic(v.ctx(), v.by, on)
 	case "limit":

@@ -179,6 +179,12 @@ func TestLimitsAndMaintenance(t *testing.T) {
 	b.golden("limit-remove-again", b.send("olga", del, "/limits/amount.licence.nuke", nil))
 	b.problem(400, "invalid", "olga", put, "/limits/x", api.NewLimit{Total: -1})
 	b.problem(400, "invalid", "olga", put, "/limits/x", `{"total": 1e300}`)
+	b.golden("retention", b.send("olga", put, "/retention", api.Retention{Days: 30}))
+	b.problem(403, "forbidden", "sam", put, "/retention", api.Retention{Days: 1})
+	b.problem(400, "invalid", "olga", put, "/retention", api.Retention{Days: -1})
+	if f := call1[api.Farm](b, 200, "rick", get, "/farm", nil); f.Retention != 30 {
+		t.Errorf("%+v", f)
+	}
 	b.golden("maintenance", b.send("olga", put, "/maintenance", api.Maintenance{On: true}))
 	b.submit("1")
 	w := b.worker("rick", "box")

@@ -308,6 +308,7 @@ var wantAccess = map[string]string{
 	"DELETE /users/{login}/tokens":             "any account",
 	"GET /farm":                                "any account",
 	"PUT /maintenance":                         "operator",
+	"PUT /retention":                           "operator",
 	"GET /limits":                              "any account",
 	"PUT /limits/{name}":                       "operator",
 	"DELETE /limits/{name}":                    "operator",

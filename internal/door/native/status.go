@@ -15,7 +15,7 @@ func (d *door) status(ctx context.Context, _ *call) (*api.Farm, error) {
 	}
 	m := d.Farm.Metrics()
 	v := &api.Farm{
-		Maintenance: s.Maintenance, Workers: make(map[string]int, len(s.Workers)), Jobs: s.Jobs, Waiting: s.Waiting, Running: s.Running,
+		Maintenance: s.Maintenance, Retention: d.Farm.Retention(), Workers: make(map[string]int, len(s.Workers)), Jobs: s.Jobs, Waiting: s.Waiting, Running: s.Running,
 		Limits: limitsView(s.Limits), Doors: d.Doors, Version: d.Version,
 		Counters: map[string]int64{
 			"batches": m.Batches, "operations": m.Operations, "claims": m.Claims, "completions": m.Completions, "shed": m.Shed,
@@ -75,6 +75,10 @@ func (d *door) removeLimit(ctx context.Context, c *call) (nothing, error) {
 		return nothing{}, err
 	}
 	return nothing{}, d.Farm.SetLimit(ctx, c.by, name, -1)
+}
+
+func (d *door) retention(ctx context.Context, c *call, in api.Retention) (api.Retention, error) {
+	return in, d.Farm.SetRetention(ctx, c.by, in.Days)
 }
 
 func (d *door) maintenance(ctx context.Context, c *call, in api.Maintenance) (api.Maintenance, error) {

@@ -142,6 +142,7 @@ func (d *door) accountRoutes() []route {
 func (d *door) farmRoutes() []route {
 	return []route{
 		{method: get, path: "/farm", access: anybody, summary: "The farm at a glance", handler: give(200, d.status)},
+		{method: put, path: "/retention", access: operator, summary: "Set for how many days jobs are kept after their end", help: "0 keeps them until somebody removes them. What is older goes soon, with its frames and logs.", handler: take(200, d.retention)},
 		{method: put, path: "/maintenance", access: operator, summary: "Turn maintenance on or off", help: "While it is on no work is handed out; running tasks finish.", handler: take(200, d.maintenance)},
 		{method: get, path: "/limits", access: anybody, summary: "List limits", handler: give(200, d.limits)},
 		{method: put, path: "/limits/{name}", access: operator, summary: "Set a limit", handler: take(200, d.putLimit),
