@@ -111,13 +111,13 @@ func (p *tab) looked(path, shot string) {
 	if bg := value[string](p, `getComputedStyle(document.documentElement).backgroundColor`); bg != "rgb(20, 23, 26)" {
 		p.Errorf("%s is not dark: %s", path, bg)
 	}
-	if shot == "farm" || shot == "job" || shot == "frame" {
+	if shot == "farm" || shot == "frame" {
 		p.shoot(shot + "-dark")
 	}
 	p.scheme("light")
 	p.size(390, 844)
 	p.fits(path)
-	if shot == "farm" || shot == "job" || shot == "frame" {
+	if shot == "farm" || shot == "job" {
 		p.shoot(shot + "-phone")
 	}
 	if !missing {
