@@ -58,7 +58,7 @@ func TestPages(t *testing.T) {
 	ann.every(done, bad, func(path string) bool { return path != "/ui/users" && path != "/ui/settings" })
 	lena := open(t, f, "lena")
 	lena.every(done, bad, func(path string) bool {
-		return path == "/ui/" || path == "/ui/account" || strings.HasPrefix(path, "/ui/workers")
+		return path == "/ui/" || path == "/ui/account" || path == "/ui/workers" || path == "/ui/workers/add"
 	})
 	admin.to("/ui/settings")
 	admin.click("button[name=on]", "Open")

@@ -17,6 +17,7 @@ import (
 type homePage struct {
 	*glance
 	Mine mine
+	Sees bool // may look at jobs and their frames
 }
 
 func (homePage) topics() string { return "farm" }
@@ -60,7 +61,7 @@ func (v *visit) home() error {
 	if err != nil {
 		return err
 	}
-	p := homePage{glance: g}
+	p := homePage{glance: g, Sees: v.anonymous || v.by.Is(farm.RoleSubmitter)}
 	if p.Mine, err = v.mine(v.ctx(), v.by, v.anonymous); err != nil {
 		return err
 	}

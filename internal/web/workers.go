@@ -15,9 +15,10 @@ type workersPage struct {
 	Counts map[farm.WorkerState]int
 	States []farm.WorkerState
 	All    int
+	follow string // the topic of all workers, for those who may see them all
 }
 
-func (workersPage) topics() string { return "workers" }
+func (p workersPage) topics() string { return p.follow }
 
 var workerStates = []farm.WorkerState{farm.WorkerRendering, farm.WorkerIdle, farm.WorkerAside, farm.WorkerDisabled, farm.WorkerOffline}
 
@@ -45,6 +46,9 @@ func (v *visit) workers() error {
 		if p.State == "" || w.State == farm.WorkerState(p.State) {
 			p.Rows = append(p.Rows, w)
 		}
+	}
+	if v.mayFollow(workersKind{}) == nil {
+		p.follow = "workers"
 	}
 	v.page(http.StatusOK, "workers", "workers", "Workers", p)
 	return nil
