@@ -82,6 +82,7 @@ func measurements() []measurement {
 		{"latency", measureLatency},
 		{"restart", measureRestart},
 		{"sheepit", measureSheepIt},
+		{"pages", measurePages},
 		{"sweep", measureSweep},
 		{"render", measureRender},
 	}
