@@ -54,40 +54,6 @@ func kindOf(err error) Kind {
 	return ""
 }
 
-func TestRequestsAreChecked(t *testing.T) {
-	t.Parallel()
-	m, dir := shop(t)
-	if err := os.Symlink("/", filepath.Join(filepath.Dir(dir), "out")); err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		change func(*Request)
-		want   Kind
-	}{
-		"location":         {func(r *Request) { r.Location = "elsewhere" }, NoLocation},
-		"project":          {func(r *Request) { r.Project = "garden" }, NotFound},
-		"project above":    {func(r *Request) { r.Project = "../house" }, Invalid},
-		"project by link":  {func(r *Request) { r.Project = "out" }, Invalid},
-		"project with NUL": {func(r *Request) { r.Project = "a\x00" }, Invalid},
-		"variation":        {func(r *Request) { r.Variation = "attic" }, NotFound},
-		"variation above":  {func(r *Request) { r.Variation = "../room" }, Invalid},
-		"view":             {func(r *Request) { r.Name = "v9" }, NotFound},
-		"view as option":   {func(r *Request) { r.Name = "-vf" }, Invalid},
-		"field":            {func(r *Request) { r.Type, r.Name = Numeric, "roof" }, NotFound},
-		"preview":          {func(r *Request) { r.Type = Preview }, PreviewIsLocal},
-		"option":           {func(r *Request) { r.Options = []string{"-z", "/etc/passwd"} }, Invalid},
-	} {
-		r := request()
-		c.change(&r)
-		if _, err := m.Submit(t.Context(), r); kindOf(err) != c.want {
-			t.Errorf("%s: %v, want the kind %s", name, err, c.want)
-		}
-	}
-	if all, err := m.List(t.Context(), "", ""); err != nil || len(all) != 0 {
-		t.Errorf("refused requests left %+v, %v", all, err)
-	}
-}
-
 // TestVerbsByState: what each verb does to a simulation without a process.
 func TestVerbsByState(t *testing.T) {
 	t.Parallel()
@@ -182,29 +148,5 @@ func TestOneOfAKindAndThoseOfBefore(t *testing.T) {
 	all, _ = next.List(t.Context(), "", "")
 	if files, _ := filepath.Glob(filepath.Join(dir, "proc", "room_*.json")); len(all) != 4 || len(files) != 4 { // two live, two ended
 		t.Errorf("%d are remembered in %d files, want 4", len(all), len(files))
-	}
-}
-
-func TestWatchTellsEachChange(t *testing.T) {
-	t.Parallel()
-	m, _ := shop(t)
-	j, err := m.Submit(t.Context(), request())
-	if err != nil {
-		t.Fatal(err)
-	}
-	enough := errors.New("enough")
-	var seen []State
-	err = m.Watch(t.Context(), j.ID, func(j Job) error {
-		if seen = append(seen, j.State); len(seen) == 1 {
-			go func() { _, _ = m.Kill(context.Background(), j.ID) }()
-			return nil
-		}
-		return enough
-	})
-	if !errors.Is(err, enough) || len(seen) != 2 || seen[0] != Scheduled || seen[1] != Terminated {
-		t.Errorf("%v, %v", seen, err)
-	}
-	if _, _, err := m.Log(t.Context(), "none", 0, 10); kindOf(err) != NotFound {
-		t.Errorf("log of none: %v", err)
 	}
 }
