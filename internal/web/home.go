@@ -94,7 +94,7 @@ func (s *site) glance(ctx context.Context) (*glance, error) {
 		g.Heat = append(g.Heat, heatCell{w.ID, w.State, workerTitle(w)})
 	}
 	stuck, misfit := s.stuck(ctx, st, live)
-	g.Sentence, g.Tone = farmSentence(st, len(ws))
+	g.Sentence, g.Tone = farmSentence(st, len(ws), pausedTasks(live))
 	g.Idle = idleReason(st, stuck, misfit)
 	g.Recent = s.recent.pictures(ctx, s.Farm)
 	g.Needs = s.needs(ctx, st, ws, live, stuck)
@@ -121,8 +121,19 @@ func workerWord(s farm.WorkerState) string {
 	return string(s)
 }
 
-// farmSentence says in one sentence how the farm is.
-func farmSentence(st *farm.FarmStatus, workers int) (text, tone string) {
+// pausedTasks counts the tasks that wait in paused jobs.
+func pausedTasks(live []*farm.Job) (n int64) {
+	for _, j := range live {
+		if j.State == farm.JobPaused {
+			n += j.Counts().Waiting
+		}
+	}
+	return n
+}
+
+// farmSentence says in one sentence how the farm is. paused is how many of the
+// waiting tasks are of paused jobs.
+func farmSentence(st *farm.FarmStatus, workers int, paused int64) (text, tone string) {
 	busy, idle := st.Workers[farm.WorkerRendering], st.Workers[farm.WorkerIdle]
 	switch {
 	case st.Maintenance:
@@ -133,6 +144,8 @@ func farmSentence(st *farm.FarmStatus, workers int) (text, tone string) {
 		return fmt.Sprintf("None of the %s can work.", count(workers, "worker")), "bad"
 	case busy == 0 && st.Waiting == 0 && st.Running == 0:
 		return fmt.Sprintf("All quiet: %s ready, nothing waits.", are(idle, "worker")), "good"
+	case busy == 0 && st.Waiting > 0 && paused >= st.Waiting:
+		return fmt.Sprintf("%s ready: all that waits is paused, %s.", are(idle, "worker"), count(st.Waiting, "task")), "good"
 	case busy == 0 && st.Waiting > 0:
 		return fmt.Sprintf("%s waiting, %s idle.", countOf(st.Waiting, "task"), count(idle, "worker")), "bad"
 	}

@@ -252,6 +252,22 @@ func TestIdleHasAReason(t *testing.T) {
 	}
 }
 
+func TestPausedWorkIsNoTrouble(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	b.join("able")
+	j := b.submit("sam", "ball", 5)
+	_, err := b.f.Pause(t.Context(), farm.JobChange{By: principal("sam"), Job: j.ID})
+	b.check(err)
+	if p := b.open("sam").page("/ui/"); !strings.Contains(p, "1 worker is ready: all that waits is paused, 5 tasks.") {
+		t.Errorf("the first screen: %s", textOf(p))
+	}
+	b.submit("sam", "cube", 1)
+	if p := b.open("sam").page("/ui/"); !strings.Contains(p, "6 tasks are waiting, 1 worker idle.") {
+		t.Errorf("the first screen: %s", textOf(p))
+	}
+}
+
 // scene is a job of five frames: one done, one failed, one running.
 func (b *bundle) scene() *farm.Job {
 	b.Helper()
