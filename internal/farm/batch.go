@@ -31,9 +31,10 @@ func (st *state) changedWorker(w *worker) {
 // nobody up.
 const maxTallies = 100
 
-// tally writes what workers' successes have changed: their counts, points and power.
-// A row a worker and frame would be a third of what a busy farm writes; so these
-// go with a later batch, and a crash may cost a worker some of its count.
+// tally writes what workers' successes that nobody pays for have changed: their
+// counts and power. A row a worker and frame would be a third of what a busy farm
+// writes; so these go with a later batch, and a crash may cost a worker some of
+// its count. With points that are earned the row is written at once.
 func (st *state) tally(most int) {
 	for i, w := range st.tallied {
 		if most == 0 {

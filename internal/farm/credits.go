@@ -112,7 +112,7 @@ func (st *state) pay(s *step, a *Attempt) {
 	earner.Earned += points
 	earner.Frames++
 	w.Earned += points
-	st.untold(w)
+	st.changedWorker(w) // what it was told that it earned survives a crash
 	owner.Spent += points
 	st.book(earner, points)
 	st.book(owner, -points)

@@ -175,3 +175,25 @@ func TestGrantsTakeTheRoleAdmin(t *testing.T) {
 		}
 	})
 }
+
+// TestACrashKeepsWhatAWorkerEarned: a farm that is killed right after a frame
+// counted, before it writes anything by itself, knows the frame and its points as
+// the worker's.
+func TestACrashKeepsWhatAWorkerEarned(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		b.submit(ann, template("1-2"))
+		w := b.worker("w", slots(2)) // it goes on, so that nothing else writes its row
+		l := b.mustClaim(w)
+		b.mustClaim(w)
+		time.Sleep(30*time.Second + 300*time.Millisecond) // on the test's own clock, between two scans
+		b.complete(l)
+		killed := b.f
+		b.start() // takes the store over while the first one has not closed
+		got, err := b.f.Farmhand(b.t.Context(), w.ID)
+		b.check(err)
+		if got.Done != 1 || got.Earned <= 0 {
+			b.t.Errorf("after the crash the worker has done %d frames for %v", got.Done, got.Earned)
+		}
+		killed.Close()
+	})
+}
