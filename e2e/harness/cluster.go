@@ -1,7 +1,9 @@
 package harness
 
 import (
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -78,16 +80,27 @@ func StartCluster(tb testing.TB, n int, more ...string) *Cluster {
 	return c
 }
 
-// FreeAddress is a loopback address that was free a moment ago.
+// FreeAddress is a loopback address that was free a moment ago. Its port is below
+// those that systems give to connections by themselves (from 32768 on, on Linux),
+// so that none of the tests that run meanwhile comes to have it.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000))
+		if _, taken := given.LoadOrStore(addr, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	tb.Fatal("no port from 20000 to 31999 is free")
+	return ""
 }
+
+// given are the addresses that this process was given.
+var given sync.Map
 
 // balance is a balancer of connections, and returns its URL.
 func (c *Cluster) balance(tb testing.TB) string {

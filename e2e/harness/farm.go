@@ -51,16 +51,15 @@ func StartFarmIn(tb testing.TB, data string, more ...string) *Farm {
 // Start starts the farm again, at the address it had.
 func (f *Farm) Start() {
 	f.tb.Helper()
-	listen := "127.0.0.1:0"
-	if f.URL != "" {
-		u, err := url.Parse(f.URL)
-		if err != nil {
-			f.tb.Fatal(err)
-		}
-		listen = u.Host
+	if f.URL == "" {
+		f.URL = "http://" + FreeAddress(f.tb) // which it can have again after a kill
+	}
+	u, err := url.Parse(f.URL)
+	if err != nil {
+		f.tb.Fatal(err)
 	}
 	os.Remove(f.ready)
-	args := append([]string{"serve", "--data", f.Data, "--listen", listen, "--ready-file", f.ready, "--log-format", "json", "--files-min-free", "0"}, f.args...)
+	args := append([]string{"serve", "--data", f.Data, "--listen", u.Host, "--ready-file", f.ready, "--log-format", "json", "--files-min-free", "0"}, f.args...)
 	f.logged = len(f.Log())
 	f.proc = start(f.tb, "farm", f.log, f.env, args...)
 	Until(f.tb, "the farm is ready", Patience, func() bool {
