@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -106,8 +107,11 @@ func (a *App) run(ctx context.Context, args []string) int {
 	if err != nil {
 		return a.complain(err)
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help": // as other programs have it: drover help job ls
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	k, err := parser.Parse(joinOptions(args))
 	if exited {

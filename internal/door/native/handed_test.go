@@ -29,6 +29,13 @@ func TestHandedOn(t *testing.T) {
 	if len(out.Files) != 1 || out.Files[0].Name != "whole.txt" {
 		t.Errorf("the job's outputs are %+v", out.Files)
 	}
+	record := call1[api.Task](b, 200, "sam", get, fmt.Sprintf("/jobs/%d/tasks/0/0", job.ID), nil)
+	list := call1[api.TaskList](b, 200, "sam", get, fmt.Sprintf("/jobs/%d/tasks", job.ID), nil)
+	for _, task := range []api.Task{record, list.Tasks[0]} {
+		if task.State != "done" || task.Output == nil || len(task.Output) != 0 {
+			t.Errorf("the first task is %s with the outputs %+v", task.State, task.Output)
+		}
+	}
 	if d := cmp.Diff(map[string]string{"whole.txt": "whole"}, b.unzip(b.send("sue", get, fmt.Sprintf("/jobs/%d/outputs.zip", job.ID), nil))); d != "" {
 		t.Error(d)
 	}

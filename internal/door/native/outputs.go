@@ -10,7 +10,6 @@ import (
 	"drover.farm/internal/blob/tus"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/outzip"
-	rendering "drover.farm/internal/renderer"
 )
 
 func (d *door) outputs(ctx context.Context, c *call) (api.Outputs, error) {
@@ -37,11 +36,7 @@ func (d *door) outputs(ctx context.Context, c *call) (api.Outputs, error) {
 	}
 	out.Next = next
 	for _, t := range rows {
-		for _, f := range t.Outputs {
-			if !rendering.HandedOn(f.Name) {
-				out.Files = append(out.Files, api.File(f))
-			}
-		}
+		out.Files = append(out.Files, results(t.Outputs)...)
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"drover.farm/internal/api"
 	"drover.farm/internal/farm"
+	rendering "drover.farm/internal/renderer"
 	"drover.farm/openjd"
 )
 
@@ -84,13 +85,10 @@ func etaView(e *farm.ETA) *api.ETA {
 func taskView(t *farm.TaskView, history bool) api.Task {
 	v := api.Task{
 		Step: t.StepName, Index: t.Index, Parameters: make(map[string]string, len(t.Parameters)), State: string(t.State),
-		Attempts: len(t.Attempts), Output: filesView(t.Outputs),
+		Attempts: len(t.Attempts), Output: results(t.Outputs),
 	}
 	for _, p := range t.Parameters {
 		v.Parameters[p.Name] = p.Value
-	}
-	if v.Output == nil {
-		v.Output = []api.File{}
 	}
 	if n := len(t.Attempts); n > 0 {
 		a := &t.Attempts[n-1]
@@ -109,6 +107,17 @@ func taskView(t *farm.TaskView, history bool) api.Task {
 		}
 	}
 	return v
+}
+
+// results are a task's outputs but for what it hands on to other tasks.
+func results(fs []farm.File) []api.File {
+	out := make([]api.File, 0, len(fs))
+	for _, f := range fs {
+		if !rendering.HandedOn(f.Name) {
+			out = append(out, api.File(f))
+		}
+	}
+	return out
 }
 
 // counted is the attempt that did the task.

@@ -12,8 +12,12 @@ func TestCacheKeepsWhatWasUsedLast(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		most int64
+		keep time.Duration
 		want []string
-	}{{30, []string{"a", "b", "c"}}, {29, []string{"b", "c"}}, {10, []string{"c"}}, {9, nil}} {
+	}{
+		{30, 0, []string{"a", "b", "c"}}, {29, 0, []string{"b", "c"}}, {10, 0, []string{"c"}}, {9, 0, nil},
+		{30, 90 * time.Minute, []string{"b", "c"}}, {10, 90 * time.Minute, []string{"c"}}, {30, 30 * time.Minute, []string{"c"}},
+	} {
 		dir := t.TempDir()
 		for age, name := range []string{"c", "b", "a"} {
 			path := filepath.Join(dir, name)
@@ -25,14 +29,14 @@ func TestCacheKeepsWhatWasUsedLast(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		pruneCache(dir, c.most)
+		pruneCache(dir, c.most, c.keep)
 		var got []string
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			got = append(got, e.Name())
 		}
 		if !slices.Equal(got, c.want) {
-			t.Errorf("of %d bytes: %q, want %q", c.most, got, c.want)
+			t.Errorf("of %d bytes and %s: %q, want %q", c.most, c.keep, got, c.want)
 		}
 	}
 }

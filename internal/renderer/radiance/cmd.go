@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"drover.farm/internal/frame"
 	"drover.farm/internal/renderer"
@@ -32,10 +33,15 @@ type octreeCmd struct {
 	Output string `required:"" help:"The job's output folder."`
 	Views  bool   `help:"Plan the pictures of all views."`
 	Trace  string `help:"Options of rtrace; by default those of the variable render."`
+
+	CacheAge time.Duration `default:"720h" env:"DROVER_RADIANCE_CACHE_AGE" help:"How long this machine keeps an octree that no task uses; 0: until there are too many."`
 }
 
 func (c *octreeCmd) Run() error {
-	return run(c.Output, func(ctx context.Context, j *Job) error { return j.Octree(ctx, c.Rif, c.Views, c.Trace) })
+	return run(c.Output, func(ctx context.Context, j *Job) error {
+		j.Keep = c.CacheAge
+		return j.Octree(ctx, c.Rif, c.Views, c.Trace)
+	})
 }
 
 type tileCmd struct {

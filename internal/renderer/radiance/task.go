@@ -36,7 +36,8 @@ const (
 type Job struct {
 	Tools  Tools
 	Output string
-	Cache  string // folder of octrees that were made before; "" for none
+	Cache  string        // folder of octrees that were made before; "" for none
+	Keep   time.Duration // how long an octree in it is kept that nobody uses; 0: for ever
 	Log    io.Writer
 }
 
@@ -109,6 +110,9 @@ func (j *Job) octree(ctx context.Context, r *Runner, rif string, vars *Rif, name
 		return err
 	}
 	at, cached := filepath.Join(r.Dir, name), filepath.Join(j.Cache, hash+".oct")
+	if j.Cache != "" {
+		defer func() { pruneCache(j.Cache, maxCache, j.Keep) }()
+	}
 	if j.Cache != "" && CheckOctree(cached) == nil && copyWhole(cached, at) == nil {
 		fmt.Fprintf(j.Log, "the octree of these files was made before\n")
 		now := time.Now()
@@ -120,7 +124,6 @@ func (j *Job) octree(ctx context.Context, r *Runner, rif string, vars *Rif, name
 	}
 	if j.Cache != "" && os.MkdirAll(j.Cache, 0o700) == nil {
 		_ = copyWhole(at, cached) // it is only a convenience
-		pruneCache(j.Cache, maxCache)
 	}
 	return nil
 }
@@ -128,9 +131,10 @@ func (j *Job) octree(ctx context.Context, r *Runner, rif string, vars *Rif, name
 // maxCache bounds the octrees that a worker keeps, in bytes.
 const maxCache = 4 << 30
 
-// pruneCache removes the octrees that were used longest ago, until the rest
-// takes no more than most bytes.
-func pruneCache(dir string, most int64) {
+// pruneCache removes the octrees that nobody used for keep (0: for ever), and of
+// the others those that were used longest ago, until the rest takes no more than
+// most bytes.
+func pruneCache(dir string, most int64, keep time.Duration) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
@@ -143,7 +147,8 @@ func pruneCache(dir string, most int64) {
 	}
 	slices.SortFunc(kept, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
 	for _, info := range kept {
-		if most -= info.Size(); most < 0 {
+		old := keep > 0 && time.Since(info.ModTime()) > keep
+		if most -= info.Size(); most < 0 || old {
 			_ = os.Remove(filepath.Join(dir, info.Name())) // another task may have done so
 		}
 	}
