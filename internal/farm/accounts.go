@@ -17,18 +17,83 @@ import (
 type accounts struct {
 	mu     sync.RWMutex
 	users  map[string]*User
-	tokens map[[32]byte]*Token
+	tokens tokens
 }
 
-func (a *accounts) replace(users map[string]*User, tokens map[[32]byte]*Token) {
-	u, t := make(map[string]*User, len(users)), maps.Clone(tokens)
-	for k, v := range users {
-		c := *v
-		u[k] = &c
+// replace takes in all accounts there are; the rows must not be changed any more.
+func (a *accounts) replace(users []*User, ts []*Token) {
+	u, t := make(map[string]*User, len(users)), newTokens()
+	for _, v := range users {
+		u[v.Login] = v
+	}
+	for _, v := range ts {
+		t.put(v)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.users, a.tokens = u, t
+}
+
+// apply takes in what a batch has changed, in the order in which stores write it.
+// A login so costs the same however many credentials there are.
+func (a *accounts) apply(b *Batch) {
+	if len(b.Users)+len(b.Tokens)+len(b.DropUsers)+len(b.DropTokens) == 0 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, login := range b.DropUsers {
+		delete(a.users, login)
+		a.tokens.dropAll(login)
+	}
+	for _, h := range b.DropTokens {
+		a.tokens.drop(h)
+	}
+	for _, u := range b.Users {
+		c := *u
+		a.users[u.Login] = &c
+	}
+	for _, t := range b.Tokens {
+		a.tokens.put(t)
+	}
+}
+
+// tokens are credentials by their hash, and those of each account.
+type tokens struct {
+	all map[[32]byte]*Token
+	of  map[string]map[[32]byte]*Token
+}
+
+func newTokens() tokens {
+	return tokens{all: make(map[[32]byte]*Token), of: make(map[string]map[[32]byte]*Token)}
+}
+
+func (ts *tokens) put(t *Token) {
+	ts.drop(t.Hash)
+	ts.all[t.Hash] = t
+	if ts.of[t.Login] == nil {
+		ts.of[t.Login] = make(map[[32]byte]*Token)
+	}
+	ts.of[t.Login][t.Hash] = t
+}
+
+func (ts *tokens) drop(h [32]byte) {
+	t := ts.all[h]
+	if t == nil {
+		return
+	}
+	delete(ts.all, h)
+	if delete(ts.of[t.Login], h); len(ts.of[t.Login]) == 0 {
+		delete(ts.of, t.Login)
+	}
+}
+
+// dropAll takes out the credentials of an account.
+func (ts *tokens) dropAll(login string) {
+	for h := range ts.of[login] {
+		delete(ts.all, h)
+	}
+	delete(ts.of, login)
 }
 
 // Authenticate finds the account of a token. It fails with Unauthorized, never
@@ -48,7 +113,7 @@ func (f *Farm) Credential(token string) (Principal, Token, error) {
 	h := sha256.Sum256([]byte(token))
 	f.auth.mu.RLock()
 	defer f.auth.mu.RUnlock()
-	t := f.auth.tokens[h]
+	t := f.auth.tokens.all[h]
 	if t == nil || t.Kind == KindJoin || (!t.Expires.IsZero() && t.Expires.Before(f.clock())) {
 		return Principal{}, Token{}, Errorf(Unauthorized, "the token is not valid; \"drover user token LOGIN\" makes a new one")
 	}
@@ -64,8 +129,8 @@ func (f *Farm) Tokens(login, kind string) []Token {
 	f.auth.mu.RLock()
 	defer f.auth.mu.RUnlock()
 	var out []Token
-	for _, t := range f.auth.tokens {
-		if t.Login == login && t.Kind == kind {
+	for _, t := range f.auth.tokens.of[login] {
+		if t.Kind == kind {
 			out = append(out, *t)
 		}
 	}
@@ -100,11 +165,6 @@ func (f *Farm) AccountList() []User {
 
 func noUser(login string) *Error { return Errorf(NotFound, "there is no account %s", quote(login)) }
 
-// publish hands the accounts on to Authenticate once the batch is durable.
-func (st *state) publishAccounts() {
-	st.after = append(st.after, func() { st.f.auth.replace(st.users, st.tokens) })
-}
-
 // AddUser creates an account. Password is a hash, or empty.
 func (f *Farm) AddUser(ctx context.Context, by Principal, u User) error {
 	if !by.Is(RoleAdmin) {
@@ -136,7 +196,6 @@ func (st *state) putUser(u *User) {
 	st.users[u.Login] = u
 	st.weigh(u.Login)
 	st.dirty.rest.Users = append(slices.DeleteFunc(st.dirty.rest.Users, func(o *User) bool { return o.Login == u.Login }), u)
-	st.publishAccounts()
 }
 
 // Bootstrap creates the first account of an empty farm, with a token; it does
@@ -161,9 +220,8 @@ func (f *Farm) Bootstrap(ctx context.Context, u User, t Token) (bool, error) {
 }
 
 func (st *state) putToken(t *Token) {
-	st.tokens[t.Hash] = t
+	st.tokens.put(t)
 	st.dirty.rest.Tokens = append(st.dirty.rest.Tokens, t)
-	st.publishAccounts()
 }
 
 // UserChange changes an account. Nil fields stay.
@@ -236,12 +294,11 @@ func (f *Farm) RemoveUser(ctx context.Context, by Principal, login string) error
 			return Errorf(Conflict, "an account cannot remove itself")
 		}
 		delete(st.users, login)
-		maps.DeleteFunc(st.tokens, func(_ [32]byte, t *Token) bool { return t.Login == login })
+		st.tokens.dropAll(login)
 		st.dirty.rest.Users = slices.DeleteFunc(st.dirty.rest.Users, func(o *User) bool { return o.Login == login })
 		st.dirty.rest.Tokens = slices.DeleteFunc(st.dirty.rest.Tokens, func(o *Token) bool { return o.Login == login })
 		st.dirty.rest.DropUsers = append(st.dirty.rest.DropUsers, login)
-		st.publishAccounts()
-		st.emit(Event{Type: "user.removed", Text: login})
+			st.emit(Event{Type: "user.removed", Text: login})
 		st.audit(by, "removed the account %s", login)
 		return nil
 	})
@@ -274,12 +331,11 @@ func (f *Farm) RevokeTokens(ctx context.Context, by Principal, login, kind strin
 		if st.users[login] == nil {
 			return noUser(login)
 		}
-		for h, t := range st.tokens {
-			if t.Login != login || (kind != "" && t.Kind != kind) {
-				continue
+		for h, t := range st.tokens.of[login] {
+			if kind == "" || t.Kind == kind {
+				st.dropToken(h)
+				n++
 			}
-			st.dropToken(h)
-			n++
 		}
 		return nil
 	})
@@ -290,16 +346,15 @@ func (f *Farm) RevokeTokens(ctx context.Context, by Principal, login, kind strin
 }
 
 func (st *state) dropToken(h [32]byte) {
-	delete(st.tokens, h)
+	st.tokens.drop(h)
 	st.dirty.rest.Tokens = slices.DeleteFunc(st.dirty.rest.Tokens, func(o *Token) bool { return o.Hash == h })
 	st.dirty.rest.DropTokens = append(st.dirty.rest.DropTokens, h)
-	st.publishAccounts()
 }
 
 // DropToken ends one credential, such as a session of the web page.
 func (f *Farm) DropToken(ctx context.Context, hash [32]byte) error {
 	return f.do(ctx, func(st *state) error {
-		if st.tokens[hash] != nil {
+		if st.tokens.all[hash] != nil {
 			st.dropToken(hash)
 		}
 		return nil

@@ -151,6 +151,7 @@ func (st *state) settle(b *Batch) {
 		fn()
 	}
 	st.after = st.after[:0]
+	st.f.auth.apply(b)
 	if len(b.Values) > 0 {
 		st.publishValues()
 	}

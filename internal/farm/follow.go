@@ -87,13 +87,6 @@ func (f *Farm) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	users, tokens := make(map[string]*User, len(us)), make(map[[32]byte]*Token, len(ts))
-	for _, u := range us {
-		users[u.Login] = u
-	}
-	for _, t := range ts {
-		tokens[t.Hash] = t
-	}
-	f.auth.replace(users, tokens)
+	f.auth.replace(us, ts)
 	return nil
 }

@@ -22,7 +22,7 @@ func (f *Farm) Join(ctx context.Context, once string, hash [32]byte, label strin
 	h := sha256.Sum256([]byte(once))
 	var out Principal
 	err := f.do(ctx, func(st *state) error {
-		t := st.tokens[h]
+		t := st.tokens.all[h]
 		if t == nil || t.Kind != KindJoin || !t.Expires.IsZero() && t.Expires.Before(st.now) {
 			return bad
 		}

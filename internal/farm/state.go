@@ -28,7 +28,7 @@ type state struct {
 	queue   *sched.Queue
 	tails   map[*step]struct{} // ready steps with only running tasks left
 	users   map[string]*User
-	tokens  map[[32]byte]*Token
+	tokens  tokens
 	limits  map[string]*Limit
 	values  map[string]string
 	builds  map[int64]*Build
@@ -145,7 +145,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		f: f, epoch: epoch, now: f.clock(),
 		jobs: make(map[int64]*job, len(snap.Jobs)), workers: make(map[int64]*worker, len(snap.Workers)),
 		byKey: make(map[string]*worker, len(snap.Workers)), leases: make(map[int64]*lease),
-		queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: make(map[[32]byte]*Token),
+		queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: newTokens(),
 		limits: make(map[string]*Limit), values: snap.Values,
 		lastJob: max(snap.MaxJob, FirstJob-1), lastWorker: snap.MaxWorker, lastEvent: snap.MaxEvent,
 		// Leases of an earlier writer that were handed out but never written can
@@ -172,7 +172,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		st.packs[p.Key] = p
 	}
 	for _, t := range snap.Tokens {
-		st.tokens[t.Hash] = t
+		st.tokens.put(t)
 	}
 	for _, l := range snap.Limits {
 		st.limits[l.Name] = l
@@ -206,7 +206,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		return nil, err
 	}
 	st.sample()
-	f.auth.replace(st.users, st.tokens)
+	f.auth.replace(snap.Users, snap.Tokens)
 	f.latest.Store(st.lastEvent)
 	st.publishValues()
 	return st, nil
