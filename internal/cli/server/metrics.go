@@ -37,6 +37,7 @@ var (
 	descClaims      = desc("claims_total", "Leases handed out.")
 	descCompletions = desc("completions_total", "Results accepted.")
 	descShed        = desc("shed_total", "Requests turned away because the dispatcher's queue was full.")
+	descLooks       = desc("looks_total", "Looks for work that a worker might have; some few for each lease, however many workers wait.")
 	descQueue       = desc("queue", "Requests that wait for the dispatcher.")
 	descJobs        = desc("jobs", "Jobs that have not ended.")
 	descTasks       = desc("tasks", "Tasks of these jobs.", "state")
@@ -82,7 +83,7 @@ func (f figures) Collect(out chan<- prometheus.Metric) {
 func (f figures) dispatcher(out chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string)) {
 	m := f.farm.Metrics()
 	for d, v := range map[*prometheus.Desc]int64{
-		descBatches: m.Batches, descOps: m.Operations, descClaims: m.Claims, descCompletions: m.Completions, descShed: m.Shed,
+		descBatches: m.Batches, descOps: m.Operations, descClaims: m.Claims, descCompletions: m.Completions, descShed: m.Shed, descLooks: m.Looks,
 	} {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v))
 	}

@@ -77,6 +77,12 @@ func TestAFarmOfOneServer(t *testing.T) {
 	}
 	if code, body := get(t, c, s.URL()+"/metrics", ""); code != 200 || !strings.Contains(body, `drover_info{version="v1"} 1`) || !strings.Contains(body, "drover_tasks_waiting 0") {
 		t.Errorf("metrics: %d\n%s", code, body)
+	} else {
+		for _, name := range []string{"batches", "operations", "claims", "completions", "shed", "looks"} {
+			if !strings.Contains(body, "\ndrover_"+name+"_total ") {
+				t.Errorf("/metrics lacks %s:\n%s", name, body)
+			}
+		}
 	}
 	if code, body := get(t, c, s.URL()+"/api/v1/jobs", token(t, s.cfg.Data)); code != 200 || !json.Valid([]byte(body)) {
 		t.Errorf("jobs: %d %s", code, body)

@@ -231,7 +231,7 @@ func (b *bundle) problem(status int, code, who, method, path string, body any) a
 	return p
 }
 
-var varying = regexp.MustCompile(`("(?:batches|operations|queued|held)"): \d+`)
+var varying = regexp.MustCompile(`("(?:batches|operations|queued|held|looks)"): \d+`)
 
 // golden compares an answer with a file.
 func (b *bundle) golden(name string, a answer) {

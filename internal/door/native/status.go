@@ -18,7 +18,7 @@ func (d *door) status(ctx context.Context, _ *call) (*api.Farm, error) {
 		Maintenance: s.Maintenance, Retention: d.Farm.Retention(), Workers: make(map[string]int, len(s.Workers)), Jobs: s.Jobs, Waiting: s.Waiting, Running: s.Running,
 		Limits: limitsView(s.Limits), Doors: d.Doors, Version: d.Version,
 		Counters: map[string]int64{
-			"batches": m.Batches, "operations": m.Operations, "claims": m.Claims, "completions": m.Completions, "shed": m.Shed,
+			"batches": m.Batches, "operations": m.Operations, "claims": m.Claims, "completions": m.Completions, "shed": m.Shed, "looks": m.Looks,
 			"queued": int64(m.Queued), "held": d.held.Load(),
 		},
 	}
