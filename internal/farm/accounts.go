@@ -298,7 +298,7 @@ func (f *Farm) RemoveUser(ctx context.Context, by Principal, login string) error
 		st.dirty.rest.Users = slices.DeleteFunc(st.dirty.rest.Users, func(o *User) bool { return o.Login == login })
 		st.dirty.rest.Tokens = slices.DeleteFunc(st.dirty.rest.Tokens, func(o *Token) bool { return o.Login == login })
 		st.dirty.rest.DropUsers = append(st.dirty.rest.DropUsers, login)
-			st.emit(Event{Type: "user.removed", Text: login})
+		st.emit(Event{Type: "user.removed", Text: login})
 		st.audit(by, "removed the account %s", login)
 		return nil
 	})
