@@ -224,6 +224,16 @@ func (st *state) putToken(t *Token) {
 	st.dirty.rest.Tokens = append(st.dirty.rest.Tokens, t)
 }
 
+// otherAdmin reports whether an account beside this one has the role admin.
+func (st *state) otherAdmin(login string) bool {
+	for _, u := range st.users {
+		if u.Login != login && (Principal{Roles: u.Roles}).Is(RoleAdmin) {
+			return true
+		}
+	}
+	return false
+}
+
 // UserChange changes an account. Nil fields stay.
 type UserChange struct {
 	Roles    *[]Role
@@ -267,6 +277,9 @@ func (f *Farm) ChangeUser(ctx context.Context, by Principal, login string, c Use
 		u := *old
 		if c.Roles != nil {
 			u.Roles = *c.Roles
+			if !(Principal{Roles: u.Roles}).Is(RoleAdmin) && !st.otherAdmin(login) {
+				return Errorf(Conflict, "%s is the only account with the role admin; give it to another first, or nobody could give it back", quote(login))
+			}
 		}
 		if c.Password != nil {
 			u.Password = *c.Password
@@ -292,6 +305,9 @@ func (f *Farm) RemoveUser(ctx context.Context, by Principal, login string) error
 		}
 		if login == by.Login {
 			return Errorf(Conflict, "an account cannot remove itself")
+		}
+		if !st.otherAdmin(login) { // by may have lost the role meanwhile
+			return Errorf(Conflict, "%s is the only account with the role admin; give it to another first", quote(login))
 		}
 		delete(st.users, login)
 		st.tokens.dropAll(login)

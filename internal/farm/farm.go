@@ -77,6 +77,7 @@ func Open(ctx context.Context, c Config) (*Farm, error) {
 	}
 	go f.run(st)
 	f.others.Go(f.retireJobs)
+	f.others.Go(f.forgetting)
 	return f, nil
 }
 

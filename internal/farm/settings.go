@@ -22,7 +22,9 @@ type Settings struct {
 	MaxTasks         int64         `yaml:"max_tasks" help:"Jobs of more tasks are refused."`
 	MaxFiles         int           `yaml:"max_files" help:"Jobs of more input files are refused."`
 	EventsKept       int64         `yaml:"events_kept" help:"How many events are kept for readers that come back."`
-	RetireEvery      time.Duration `yaml:"retire_every" help:"How often ended jobs that are older than jobs are kept are looked for, to be removed."`
+	RetireEvery      time.Duration `yaml:"retire_every" help:"How often ended jobs that are older than jobs are kept are looked for, to be removed; and expired credentials and forgotten workers with them."`
+	ForgetWorkers    time.Duration `yaml:"forget_workers" help:"Workers that were not heard of for so long are forgotten, unless an operator has disabled them or given them tags; negative: never."`
+	MaxWorkers       int           `yaml:"max_workers" help:"How many workers one account may have, those that are gone included."`
 	Queue            int           `yaml:"queue" help:"How many requests may wait for the dispatcher before new ones are turned away."`
 }
 
@@ -45,6 +47,8 @@ func Defaults() Settings {
 		MaxFiles:      100_000,
 		EventsKept:    200_000,
 		RetireEvery:   time.Hour,
+		ForgetWorkers: 90 * 24 * time.Hour,
+		MaxWorkers:    100_000,
 		Queue:         20_000,
 	}
 }
@@ -68,6 +72,8 @@ func (s Settings) withDefaults() Settings {
 	pick(&s.MaxFiles, d.MaxFiles)
 	pick(&s.EventsKept, d.EventsKept)
 	pick(&s.RetireEvery, d.RetireEvery)
+	pick(&s.ForgetWorkers, d.ForgetWorkers)
+	pick(&s.MaxWorkers, d.MaxWorkers)
 	pick(&s.Queue, d.Queue)
 	return s
 }

@@ -21,20 +21,21 @@ type state struct {
 	epoch int64
 	now   time.Time // stamped once a batch
 
-	jobs    map[int64]*job // those that have not ended, and others while needed
-	workers map[int64]*worker
-	byKey   map[string]*worker
-	leases  map[int64]*lease
-	queue   *sched.Queue
-	tails   map[*step]struct{} // ready steps with only running tasks left
-	users   map[string]*User
-	tokens  tokens
-	limits  map[string]*Limit
-	values  map[string]string
-	builds  map[int64]*Build
-	packs   map[string]*Pack
-	grants  map[string]*Entry // entries of no job, by account
-	balance map[string]Points
+	jobs      map[int64]*job // those that have not ended, and others while needed
+	workers   map[int64]*worker
+	byKey     map[string]*worker
+	workersOf map[string]int // of each account, how many
+	leases    map[int64]*lease
+	queue     *sched.Queue
+	tails     map[*step]struct{} // ready steps with only running tasks left
+	users     map[string]*User
+	tokens    tokens
+	limits    map[string]*Limit
+	values    map[string]string
+	builds    map[int64]*Build
+	packs     map[string]*Pack
+	grants    map[string]*Entry // entries of no job, by account
+	balance   map[string]Points
 
 	room    room
 	fresh   []*claim  // arrived in this batch
@@ -144,7 +145,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 	st := &state{
 		f: f, epoch: epoch, now: f.clock(),
 		jobs: make(map[int64]*job, len(snap.Jobs)), workers: make(map[int64]*worker, len(snap.Workers)),
-		byKey: make(map[string]*worker, len(snap.Workers)), leases: make(map[int64]*lease),
+		byKey: make(map[string]*worker, len(snap.Workers)), workersOf: make(map[string]int), leases: make(map[int64]*lease),
 		queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: newTokens(),
 		limits: make(map[string]*Limit), values: snap.Values,
 		lastJob: max(snap.MaxJob, FirstJob-1), lastWorker: snap.MaxWorker, lastEvent: snap.MaxEvent,
@@ -217,6 +218,7 @@ func (st *state) adopt(row *Worker) *worker {
 	w := &worker{Worker: row, leases: make(map[int64]*lease), seen: st.now}
 	st.workers[w.ID] = w
 	st.byKey[w.Door+"\x00"+w.User+"\x00"+w.Key] = w
+	st.workersOf[w.User]++
 	st.equip(w)
 	return w
 }

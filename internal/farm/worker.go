@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -50,6 +51,9 @@ func (f *Farm) Register(ctx context.Context, r Registration) (*Worker, error) {
 		}
 		w := st.byKey[r.Door+"\x00"+r.By.Login+"\x00"+r.Key]
 		if w == nil {
+			if err := st.roomFor(r.By.Login); err != nil {
+				return err
+			}
 			st.lastWorker++
 			w = st.adopt(&Worker{ID: st.lastWorker, Key: r.Key, User: r.By.Login, Door: r.Door, Created: st.now})
 			st.emit(Event{Type: "worker.joined", Worker: w.ID, Text: r.Name})
@@ -115,7 +119,42 @@ func (r *Registration) check() error {
 	if _, _, err := parseHours(r.Rules.Hours); err != nil {
 		return err
 	}
+	if n := r.bulk(); n > maxBulk {
+		return Errorf(Invalid, "what the worker says of itself takes %d bytes, more than the %d that are kept; give fewer attributes, amounts and rules", n, maxBulk)
+	}
 	return nil
+}
+
+// maxBulk bounds what is kept of what a worker says of itself, in bytes: it stays
+// in memory for as long as the worker is known.
+const maxBulk = 32 << 10
+
+// bulk is about how many bytes a registration takes.
+func (r *Registration) bulk() int {
+	m, n := &r.Machine, 8*len(r.Rules.Jobs)
+	add := func(words ...string) {
+		for _, w := range words {
+			n += 16 + len(w)
+		}
+	}
+	add(m.Hostname, m.OS, m.Arch, m.CPU, m.Version, r.Rules.Hours)
+	add(r.Rules.Owners...)
+	add(m.Fetches...)
+	add(m.Held...)
+	for _, g := range m.GPUs {
+		add(g.Name, g.Driver)
+	}
+	for _, x := range m.Renderers {
+		add(x.Product, x.Version, x.Hash, x.Path)
+	}
+	for name := range m.Amounts {
+		add(name)
+	}
+	for name, values := range m.Attributes {
+		add(name)
+		add(values...)
+	}
+	return n
 }
 
 // alive notes that the worker was heard of.
@@ -177,24 +216,30 @@ func parseHours(s string) (from, to int, err error) {
 	if s == "" {
 		return 0, 0, nil
 	}
-	a, b, ok := strings.Cut(s, "-")
-	if ok {
-		var h1, m1, h2, m2 int
-		_, e1 := fmt.Sscanf(a, "%d:%d", &h1, &m1)
-		_, e2 := fmt.Sscanf(b, "%d:%d", &h2, &m2)
-		if e1 == nil && e2 == nil && h1 >= 0 && h2 >= 0 && h1 < 24 && h2 <= 24 && m1 >= 0 && m2 >= 0 && m1 < 60 && m2 < 60 {
-			return h1*60 + m1, h2*60 + m2, nil
-		}
+	a, b, _ := strings.Cut(s, "-")
+	from, ok1 := minutes(a)
+	to, ok2 := minutes(b)
+	if !ok1 || !ok2 || from == 24*60 {
+		return 0, 0, Errorf(Invalid, "the hours %s are not of the form 18:00-08:00", quote(s))
 	}
-	return 0, 0, Errorf(Invalid, "the hours %q are not of the form 18:00-08:00", s)
+	return from, to, nil
+}
+
+// minutes reads "8:00" or "08:00" as minutes of the day, up to 24:00.
+func minutes(s string) (n int, ok bool) {
+	h, m, _ := strings.Cut(s, ":")
+	hours, err1 := strconv.ParseUint(h, 10, 8)
+	mins, err2 := strconv.ParseUint(m, 10, 8)
+	n = int(hours)*60 + int(mins)
+	return n, err1 == nil && err2 == nil && len(h) <= 2 && len(m) == 2 && mins < 60 && n <= 24*60
 }
 
 // show is the worker as people see it.
 func (st *state) show(w *worker) *Worker {
 	c := *w.Worker
-	c.State, c.Seen, c.Vitals = w.state(), w.seen, w.vitals
-	if !w.Online {
-		c.Vitals = nil
+	c.State = w.state()
+	if w.Online { // else the row says when it was last heard of
+		c.Seen, c.Vitals = w.seen, w.vitals
 	}
 	for _, l := range w.leases {
 		c.Leases = append(c.Leases, l.info())
@@ -338,28 +383,36 @@ func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
 		if err != nil {
 			return err
 		}
+		gone := Errorf(Gone, "worker %d was removed by an operator", id)
 		for _, l := range w.held() {
 			st.end(l, ending{outcome: OutcomeReturned, text: "the worker was removed"})
 		}
 		if w.beat != nil {
-			w.beat.answer(nil, Errorf(Gone, "worker %d was removed by an operator", id))
+			w.beat.answer(nil, gone)
 			w.beat = nil
 		}
-		gone := Errorf(Gone, "worker %d was removed by an operator", id)
 		for _, c := range slices.Clone(w.claims) {
 			st.room.leave(c)
 			c.answer(nil, gone)
 		}
-		delete(st.workers, id)
-		st.dropNote(historyKey(id))
-		delete(st.byKey, w.Door+"\x00"+w.User+"\x00"+w.Key)
-		delete(st.dirty.workers, id)
-		st.dirty.rest.DropWorkers = append(st.dirty.rest.DropWorkers, id)
-		st.queue.Touch()
-		st.emit(Event{Type: "worker.removed", Worker: id, Text: w.Name})
+		st.dropWorker(w)
 		st.audit(by, "removed worker %d %s", id, w.Name)
 		return nil
 	})
+}
+
+// dropWorker takes out a worker that holds nothing and waits for nothing.
+func (st *state) dropWorker(w *worker) {
+	delete(st.workers, w.ID)
+	if st.workersOf[w.User]--; st.workersOf[w.User] == 0 {
+		delete(st.workersOf, w.User)
+	}
+	st.dropNote(historyKey(w.ID))
+	delete(st.byKey, w.Door+"\x00"+w.User+"\x00"+w.Key)
+	delete(st.dirty.workers, w.ID)
+	st.dirty.rest.DropWorkers = append(st.dirty.rest.DropWorkers, w.ID)
+	st.queue.Touch()
+	st.emit(Event{Type: "worker.removed", Worker: w.ID, Text: w.Name})
 }
 
 // owned finds a worker on which by may act.
