@@ -12,6 +12,7 @@ import (
 
 // historyPart is what a worker did lately.
 type historyPart struct {
+	Jobs   bool      // who looks may look at jobs
 	Rows   []pastRow // newest first
 	Causes []causeCount
 	Bars   []dayBar // load by hour of the last day
@@ -33,8 +34,8 @@ var causeTexts = map[string]string{
 	string(farm.CauseJob): "by the job's fault", string(farm.CauseWorker): "by its own fault", string(farm.OutcomeLost): "because it fell silent", string(farm.CauseNone): "by nobody's fault",
 }
 
-func (s *site) historyOf(w *farm.Worker, h *farm.History) historyPart {
-	p := historyPart{}
+func (s *site) historyOf(w *farm.Worker, h *farm.History, jobs bool) historyPart {
+	p := historyPart{Jobs: jobs}
 	for _, x := range slices.Backward(h.Recent) {
 		r := pastRow{Past: x, Href: fmt.Sprintf("%s?attempt=%d", taskLink(x.TaskKey), x.Number), Class: string(farm.TaskCanceled)}
 		switch x.Outcome {

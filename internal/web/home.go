@@ -17,13 +17,14 @@ import (
 type homePage struct {
 	*glance
 	Mine mine
-	Sees bool // may look at jobs and their frames
 }
 
 func (homePage) topics() string { return "farm" }
 
-// glance is the part of the first screen that is the same for everybody.
+// glance is the part of the first screen that is the same for everybody who may
+// see jobs, or for one account that only lends machines.
 type glance struct {
+	Sees     bool // who looks may look at jobs and their frames
 	Sentence string
 	Tone     string // "good", "busy", "bad": how the sentence is drawn
 	Idle     string // why workers that could work do not, "" when none
@@ -57,11 +58,11 @@ type mine struct {
 }
 
 func (v *visit) home() error {
-	g, err := v.glance(v.ctx())
+	g, err := (&seen{s: v.site}).glance(v.ctx(), v.lender())
 	if err != nil {
 		return err
 	}
-	p := homePage{glance: g, Sees: v.anonymous || v.by.Is(farm.RoleSubmitter)}
+	p := homePage{glance: g}
 	if p.Mine, err = v.mine(v.ctx(), v.by, v.anonymous); err != nil {
 		return err
 	}
@@ -72,20 +73,24 @@ func (v *visit) home() error {
 // maxHeat is how many workers the first screen shows one by one.
 const maxHeat = 1000
 
-func (s *site) glance(ctx context.Context) (*glance, error) {
-	st, err := s.Farm.Status(ctx)
+// glance sums up what was seen for who may see jobs, or for the account of that
+// lends machines and sees those.
+func (n *seen) glance(ctx context.Context, of string) (*glance, error) {
+	if err := n.look(ctx); err != nil {
+		return nil, err
+	}
+	ws, err := n.workersOf(ctx, of)
 	if err != nil {
 		return nil, err
 	}
-	ws, err := s.Farm.Farmhands(ctx)
-	if err != nil {
-		return nil, err
+	g := &glance{Status: n.status, Sees: of == "", Idle: idleReason(n.status, n.stuck, n.misfit), Day: n.day}
+	g.Sentence, g.Tone = farmSentence(n.status, len(n.workers), pausedTasks(n.live))
+	if g.Sees {
+		g.Recent = n.s.recent.pictures(ctx, n.s.Farm)
+		g.Needs = n.s.needs(ctx, n.status, ws, n.live, n.stuck)
+	} else {
+		g.Needs = workerNeeds(ws)
 	}
-	live, err := s.Farm.Jobs(ctx, farm.JobQuery{States: []farm.JobState{farm.JobWaiting, farm.JobRunning, farm.JobPaused, farm.JobFailed}, Limit: 50})
-	if err != nil {
-		return nil, err
-	}
-	g := &glance{Status: st}
 	for i, w := range ws {
 		if i == maxHeat {
 			g.Hidden = len(ws) - maxHeat
@@ -93,13 +98,7 @@ func (s *site) glance(ctx context.Context) (*glance, error) {
 		}
 		g.Heat = append(g.Heat, heatCell{w.ID, w.State, workerTitle(w)})
 	}
-	stuck, misfit := s.stuck(ctx, st, live)
-	g.Sentence, g.Tone = farmSentence(st, len(ws), pausedTasks(live))
-	g.Idle = idleReason(st, stuck, misfit)
-	g.Recent = s.recent.pictures(ctx, s.Farm)
-	g.Needs = s.needs(ctx, st, ws, live, stuck)
-	g.Day, err = s.day(ctx)
-	return g, err
+	return g, nil
 }
 
 func workerTitle(w *farm.Worker) string {
@@ -246,11 +245,7 @@ func (s *site) needs(ctx context.Context, st *farm.FarmStatus, ws []*farm.Worker
 			add(true, fmt.Sprintf("/ui/jobs/%d?state=failed", j.ID), "See them", "%s of job %d %s failed", countOf0(c.Failed, "task"), j.ID, quoted(j.Spec.Name))
 		}
 	}
-	for _, w := range ws {
-		if w.State == farm.WorkerAside {
-			add(true, fmt.Sprintf("/ui/workers/%d", w.ID), "Look at it", "Worker %s was set aside: %s", w.Name, w.Reason)
-		}
-	}
+	out = append(out, workerNeeds(ws)...)
 	for _, l := range st.Limits {
 		if l.Total >= 0 && l.InUse >= l.Total {
 			add(false, "/ui/settings", "Limits", "The limit %s is used up (%g of %g)", strings.TrimPrefix(l.Name, "amount."), l.InUse, l.Total)
@@ -268,6 +263,16 @@ func (s *site) needs(ctx context.Context, st *farm.FarmStatus, ws []*farm.Worker
 	slices.SortStableFunc(out, func(a, b need) int { return cmp.Compare(flag(b.Bad), flag(a.Bad)) })
 	if len(out) > 12 {
 		out = append(out[:11], need{Text: fmt.Sprintf("and %d more", len(out)-11), Link: "/ui/jobs?state=failed", Do: "Failed jobs"})
+	}
+	return out
+}
+
+// workerNeeds lists the workers that wait for a person.
+func workerNeeds(ws []*farm.Worker) (out []need) {
+	for _, w := range ws {
+		if w.State == farm.WorkerAside {
+			out = append(out, need{true, fmt.Sprintf("Worker %s was set aside: %s", w.Name, w.Reason), fmt.Sprintf("/ui/workers/%d", w.ID), "Look at it"})
+		}
 	}
 	return out
 }

@@ -19,9 +19,9 @@ import (
 type hub struct {
 	s    *site
 	mu   sync.Mutex
-	on   map[string]*topic
-	wake chan struct{} // a stream joined
-	open atomic.Int64  // streams
+	on   map[kind]*topic // by what they show, so that all who may see the same share it
+	wake chan struct{}   // a stream joined
+	open atomic.Int64    // streams
 }
 
 // topic is something that pages follow. Its fields are guarded by the hub's mu,
@@ -33,13 +33,15 @@ type topic struct {
 	cells   map[string]farm.TaskState // tasks that changed, "STEP-INDEX", for grids
 	jobs    map[int64]struct{}        // jobs that changed, for lists
 	news    int                       // jobs submitted since
+	seen    *seen                     // of the round of drawing
 	joined  []*stream                 // need all parts
 
 	drawn time.Time         // of the hub's goroutine
 	sent  map[string]string // parts as they were last sent
 }
 
-// kind is what a topic shows.
+// kind is what a topic shows, and to whom; comparable. Nothing else in a live
+// part depends on who looks.
 type kind interface {
 	// touched reports whether an event changes it; it may note more in t.
 	touched(t *topic, e *farm.Event) bool
@@ -66,7 +68,7 @@ type stream struct {
 const streamRoom = 32
 
 func newHub(s *site) *hub {
-	h := &hub{s: s, on: map[string]*topic{}, wake: make(chan struct{}, 1)}
+	h := &hub{s: s, on: map[kind]*topic{}, wake: make(chan struct{}, 1)}
 	go h.run()
 	return h
 }
@@ -133,7 +135,9 @@ type work struct {
 
 // draw renders what is due and sends it.
 func (h *hub) draw(ctx context.Context) {
+	all := &seen{s: h.s}
 	for _, w := range h.due(time.Now()) {
+		w.view.seen = all
 		parts, err := w.t.kind.parts(ctx, h.s, &w.view)
 		if err != nil {
 			if farm.CodeOf(err) == farm.Internal {
@@ -141,10 +145,10 @@ func (h *hub) draw(ctx context.Context) {
 			}
 			continue
 		}
-		var all, changed bytes.Buffer
+		var whole, changed bytes.Buffer
 		for _, p := range parts {
 			if !p.always {
-				p.write(&all)
+				p.write(&whole)
 				if w.t.sent[p.name] == p.text {
 					continue
 				}
@@ -152,7 +156,7 @@ func (h *hub) draw(ctx context.Context) {
 			}
 			p.write(&changed)
 		}
-		h.send(w, all.Bytes(), changed.Bytes())
+		h.send(w, whole.Bytes(), changed.Bytes())
 	}
 }
 
@@ -207,15 +211,15 @@ func (p part) write(b *bytes.Buffer) {
 	b.WriteByte('\n')
 }
 
-func (h *hub) join(names []string, kinds []kind) *stream {
+func (h *hub) join(kinds []kind) *stream {
 	s := &stream{c: make(chan []byte, streamRoom)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i, name := range names {
-		t := h.on[name]
+	for _, k := range kinds {
+		t := h.on[k]
 		if t == nil {
-			t = &topic{kind: kinds[i], streams: map[*stream]struct{}{}, sent: map[string]string{}}
-			h.on[name] = t
+			t = &topic{kind: k, streams: map[*stream]struct{}{}, sent: map[string]string{}}
+			h.on[k] = t
 		}
 		t.streams[s] = struct{}{}
 		t.joined = append(t.joined, s)
@@ -249,11 +253,11 @@ func (h *hub) again(s *stream) {
 func (h *hub) leave(s *stream) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for name, t := range h.on {
+	for k, t := range h.on {
 		delete(t.streams, s)
 		t.joined = slices.DeleteFunc(t.joined, func(o *stream) bool { return o == s })
 		if len(t.streams) == 0 {
-			delete(h.on, name)
+			delete(h.on, k)
 		}
 	}
 }
@@ -283,7 +287,7 @@ func (v *visit) live() error {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // proxies that gather answers would gather this one for ever
-	s := v.hub.join(names, kinds)
+	s := v.hub.join(kinds)
 	defer v.hub.leave(s)
 	return v.stream(s)
 }
@@ -294,6 +298,7 @@ func (v *visit) stream(s *stream) error {
 	out := &steady{w: v.w, ctl: http.NewResponseController(v.w), idle: v.Idle}
 	ping := time.NewTicker(v.Ping)
 	defer ping.Stop()
+	lender := v.lender()
 	text := []byte(": listening\nretry: 2000\n\n")
 	for {
 		if _, err := out.Write(text); err != nil || out.ctl.Flush() != nil {
@@ -302,7 +307,7 @@ func (v *visit) stream(s *stream) error {
 		select {
 		case text = <-s.c:
 		case <-ping.C:
-			if v.identify(); v.ended() {
+			if v.identify(); v.ended() || v.lender() != lender {
 				return nil
 			}
 			text = []byte(": ping\n\n")

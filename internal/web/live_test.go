@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 type follower struct {
 	*browser
 	lines *bufio.Scanner
-	end   context.CancelFunc
+	heard strings.Builder // all of it
 }
 
 func (b *browser) follow(topics string) *follower {
@@ -28,7 +29,7 @@ func (b *browser) follow(topics string) *follower {
 		b.Fatalf("following %s: %d", topics, res.StatusCode)
 	}
 	b.Cleanup(func() { end(); _ = res.Body.Close() })
-	return &follower{b, bufio.NewScanner(res.Body), end}
+	return &follower{browser: b, lines: bufio.NewScanner(res.Body)}
 }
 
 // until reads events until one of a name has a text, and returns its data.
@@ -37,6 +38,7 @@ func (f *follower) until(name, text string) string {
 	event, data := "", ""
 	for f.lines.Scan() {
 		line := f.lines.Text()
+		fmt.Fprintln(&f.heard, line)
 		switch {
 		case strings.HasPrefix(line, "event: "):
 			event = line[7:]
@@ -91,13 +93,56 @@ func TestLiveWorkers(t *testing.T) {
 	one.until("worker-1", "rendering")
 }
 
+// TestLiveForALender moves the pages of who only lends machines, and tells them
+// nothing of other machines and of jobs.
+func TestLiveForALender(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	b.join("mine")
+	b.join("alien", func(r *farm.Registration) { r.By = principal("root") })
+	rick := b.open("rick")
+	list, home, one := rick.follow("workers"), rick.follow("farm"), rick.follow("worker/1")
+	list.until("worker-1", "idle")
+	home.until("farm-heat", "mine: idle")
+	one.until("worker-now", "idle")
+	b.submit("sam", "secret ball", 3)
+	if _, err := b.f.Claim(t.Context(), farm.ClaimRequest{By: principal("root"), Worker: 2}); err != nil {
+		t.Fatal(err)
+	}
+	home.until("farm-sentence", "1 worker rendering, 1 idle")
+	w, err := b.f.Farmhand(t.Context(), 1)
+	b.check(err)
+	l := b.claim(w)
+	list.until("worker-1", "job 1000, task 1")
+	home.until("farm-heat", "mine: rendering")
+	one.until("worker-now", "Job 1000, task 1")
+	b.fails(w, l, "no such texture", "")
+	list.until("worker-1", "✕ 1")
+	one.until("worker-history", "no such texture")
+	pages := []string{list.heard.String(), home.heard.String(), one.heard.String(), rick.page("/ui/"), rick.page("/ui/workers"), rick.page("/ui/workers/1")}
+	for i, text := range pages {
+		for _, bad := range []string{"alien", "secret", "/ui/jobs", "/ui/submit"} {
+			if strings.Contains(text, bad) {
+				t.Errorf("page %d tells a lender of %q: %s", i, bad, text)
+			}
+		}
+	}
+	if !strings.Contains(rick.page("/ui/workers"), `sse-connect="/ui/live?on=workers"`) {
+		t.Error("the workers of a lender do not move")
+	}
+	if a := rick.get("/ui/live?on=worker/2"); a.status != http.StatusForbidden {
+		t.Errorf("a lender follows a worker of another account: %d", a.status)
+	}
+}
+
 func TestLiveIsForThoseWhoMay(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{MaxLive: 1})
 	b.scene()
 	for path, want := range map[string]map[string]int{
 		"job/1000":  {"": 303, "rick": 403},
-		"workers":   {"rick": 403},
+		"jobs":      {"rick": 403},
+		"jobs,farm": {"rick": 403},
 		"worker/99": {"rick": 404},
 		"odd":       {"sam": 404}, "job/x": {"sam": 404}, "farm,farm,farm,farm,farm,farm,farm,farm,farm": {"sam": 400},
 	} {
@@ -135,7 +180,7 @@ func TestLiveSlow(t *testing.T) {
 	t.Parallel()
 	b := setup(t, Config{Fresh: time.Hour})
 	h := b.site.hub
-	s := h.join([]string{"farm"}, []kind{farmKind{}})
+	s := h.join([]kind{farmKind{}})
 	defer h.leave(s)
 	<-s.c
 	for range streamRoom + 1 {

@@ -24,17 +24,17 @@ func (v *visit) kindOf(name string) (kind, error) {
 	var k kind
 	switch {
 	case what == "farm" && rest == "":
-		k = farmKind{}
+		k = farmKind{of: v.lender()}
 	case what == "jobs" && rest == "":
 		k = jobsKind{}
 	case what == "builds" && rest == "":
 		k = buildsKind{}
 	case what == "workers" && rest == "":
-		k = workersKind{}
+		k = workersKind{of: v.lender()}
 	case what == "job" && len(ids) == 1:
 		k = jobKind{ids[0]}
 	case what == "worker" && len(ids) == 1:
-		k = workerKind{ids[0]}
+		k = workerKind{ids[0], v.lender() == ""}
 	case what == "task" && len(ids) == 3:
 		k = taskKind{farm.TaskKey{Job: ids[0], Step: int(ids[1]), Index: ids[2]}}
 	default:
@@ -45,12 +45,12 @@ func (v *visit) kindOf(name string) (kind, error) {
 
 // mayFollow refuses topics whose page the viewer may not see.
 func (v *visit) mayFollow(k kind) error {
-	if v.anonymous || v.by.Is(farm.RoleSubmitter) {
+	if v.lender() == "" {
 		return nil // the route let nobody in who may not look
 	}
 	switch k := k.(type) {
-	case farmKind:
-		return nil
+	case farmKind, workersKind:
+		return nil // theirs shows a lender what a lender may see
 	case workerKind:
 		w, err := v.Farm.Farmhand(v.ctx(), k.id)
 		if err != nil {
@@ -76,24 +76,31 @@ func (s *site) drawParts(data any, names ...string) ([]part, error) {
 	return out, nil
 }
 
-// farmKind is the first screen.
-type farmKind struct{}
+// farmKind is the first screen; of the account of, for who only lends machines.
+type farmKind struct{ of string }
 
-func (farmKind) touched(t *topic, e *farm.Event) bool {
-	jobsKind{}.touched(t, e)
+func (k farmKind) touched(t *topic, e *farm.Event) bool {
+	if k.of == "" {
+		jobsKind{}.touched(t, e)
+	}
 	return true
 }
 func (farmKind) every() time.Duration { return 10 * time.Second }
 
-func (farmKind) parts(ctx context.Context, s *site, t *topic) ([]part, error) {
-	g, err := s.glance(ctx)
+func (k farmKind) parts(ctx context.Context, s *site, t *topic) ([]part, error) {
+	g, err := t.seen.glance(ctx, k.of)
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.drawParts(g, "farm-sentence", "farm-numbers", "farm-needs", "farm-recent", "farm-heat", "farm-day")
+	out, err := s.drawParts(g, "farm-sentence", "farm-numbers", "farm-needs", "farm-heat", "farm-day")
+	if err != nil || k.of != "" {
+		return out, err
+	}
+	recent, err := s.drawParts(g, "farm-recent")
 	if err != nil {
 		return nil, err
 	}
+	out = append(out, recent...)
 	rows, err := jobsKind{}.parts(ctx, s, t)
 	return append(out, rows...), err
 }
@@ -223,22 +230,22 @@ func cellChanges(j *farm.Job, cells map[string]farm.TaskState) string {
 	return string(text)
 }
 
-// workersKind is the list of workers.
-type workersKind struct{}
+// workersKind is the list of workers: all, or those of one account.
+type workersKind struct{ of string }
 
 func (workersKind) touched(_ *topic, e *farm.Event) bool {
 	return e.Worker != 0 || strings.HasPrefix(e.Type, "task.")
 }
 func (workersKind) every() time.Duration { return 5 * time.Second }
 
-func (workersKind) parts(ctx context.Context, s *site, _ *topic) ([]part, error) {
-	ws, err := s.Farm.Farmhands(ctx)
+func (k workersKind) parts(ctx context.Context, s *site, t *topic) ([]part, error) {
+	ws, err := t.seen.workersOf(ctx, k.of)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]part, 0, len(ws))
 	for _, w := range ws {
-		text, err := s.draw("workerrow", w)
+		text, err := s.draw("workerrow", workerRow{w, k.of == ""})
 		if err != nil {
 			return nil, err
 		}
@@ -271,8 +278,11 @@ func (buildsKind) parts(ctx context.Context, s *site, _ *topic) ([]part, error) 
 	return out, nil
 }
 
-// workerKind is the page of one worker.
-type workerKind struct{ id int64 }
+// workerKind is the page of one worker, with links to jobs for who may see them.
+type workerKind struct {
+	id   int64
+	jobs bool
+}
 
 func (k workerKind) touched(_ *topic, e *farm.Event) bool {
 	return e.Worker == k.id || strings.HasPrefix(e.Type, "task.")
@@ -288,11 +298,11 @@ func (k workerKind) parts(ctx context.Context, s *site, _ *topic) ([]part, error
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.drawParts(w, "worker-now", "worker-vitals")
+	out, err := s.drawParts(workerRow{w, k.jobs}, "worker-now", "worker-vitals")
 	if err != nil {
 		return nil, err
 	}
-	more, err := s.drawParts(s.historyOf(w, h), "worker-history")
+	more, err := s.drawParts(s.historyOf(w, h, k.jobs), "worker-history")
 	return append(out, more...), err
 }
 

@@ -10,26 +10,40 @@ import (
 )
 
 type workersPage struct {
-	Rows   []*farm.Worker
+	Rows   []workerRow
 	State  string
 	Counts map[farm.WorkerState]int
 	States []farm.WorkerState
 	All    int
-	follow string // the topic of all workers, for those who may see them all
 }
 
-func (p workersPage) topics() string { return p.follow }
+func (workersPage) topics() string { return "workers" }
+
+// workerRow is a worker in a list.
+type workerRow struct {
+	*farm.Worker
+	Jobs bool // who looks may look at jobs
+}
 
 var workerStates = []farm.WorkerState{farm.WorkerRendering, farm.WorkerIdle, farm.WorkerAside, farm.WorkerDisabled, farm.WorkerOffline}
 
-// sees reports whether the viewer may look at a worker: who only lends machines
-// sees those of their own.
-func (v *visit) sees(w *farm.Worker) bool {
-	return v.anonymous || w.User == v.by.Login || v.by.Is(farm.RoleSubmitter)
+// lender is the viewer's account if it only lends machines: it sees those of its
+// own, and no jobs. "" for who sees more.
+func (v *visit) lender() string {
+	if v.anonymous || v.by.Is(farm.RoleSubmitter) {
+		return ""
+	}
+	return v.by.Login
 }
 
+// sees reports whether the viewer may look at a worker.
+func (v *visit) sees(w *farm.Worker) bool { return belongs(w, v.lender()) }
+
+// belongs reports whether a worker is of an account; all are of "".
+func belongs(w *farm.Worker, of string) bool { return of == "" || w.User == of }
+
 func (v *visit) workers() error {
-	ws, err := v.Farm.Farmhands(v.ctx())
+	ws, err := (&seen{s: v.site}).workersOf(v.ctx(), v.lender())
 	if err != nil {
 		return err
 	}
@@ -38,26 +52,19 @@ func (v *visit) workers() error {
 		return farm.Errorf(farm.Invalid, "there is no worker state %q", clip(p.State, 30))
 	}
 	for _, w := range ws {
-		if !v.sees(w) {
-			continue
-		}
 		p.All++
 		p.Counts[w.State]++
 		if p.State == "" || w.State == farm.WorkerState(p.State) {
-			p.Rows = append(p.Rows, w)
+			p.Rows = append(p.Rows, workerRow{w, v.lender() == ""})
 		}
-	}
-	if v.mayFollow(workersKind{}) == nil {
-		p.follow = "workers"
 	}
 	v.page(http.StatusOK, "workers", "workers", "Workers", p)
 	return nil
 }
 
 type workerPage struct {
-	*farm.Worker
+	workerRow
 	May     bool
-	Reads   bool // the viewer may look at jobs
 	History historyPart
 	Held    []string // builds of the library that it has fetched
 }
@@ -91,12 +98,12 @@ func (v *visit) worker() error {
 	if !v.sees(w) {
 		return farm.Errorf(farm.Forbidden, "worker %d belongs to another account; looking at it takes the role submitter", id)
 	}
-	p := workerPage{Worker: w, May: !v.anonymous && (v.by.Login == w.User || v.by.Is(farm.RoleOperator)), Reads: v.by.Is(farm.RoleSubmitter)}
+	p := workerPage{workerRow: workerRow{w, v.lender() == ""}, May: !v.anonymous && (v.by.Login == w.User || v.by.Is(farm.RoleOperator))}
 	h, err := v.Farm.History(v.ctx(), id)
 	if err != nil {
 		return err
 	}
-	p.History = v.historyOf(w, h)
+	p.History = v.historyOf(w, h, p.Jobs)
 	if p.Held, err = v.heldBuilds(v.ctx(), w); err != nil {
 		return err
 	}
