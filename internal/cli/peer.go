@@ -55,7 +55,7 @@ func startPeer(ctx context.Context, set *config.Swarm, data string, farm *client
 	var running sync.WaitGroup
 	running.Go(func() { m.Run(ctx, library.Hints(ctx, m.Dir, log)) })
 	running.Go(func() { shelf.Run(ctx) })
-	srv := &http.Server{Handler: server.SwarmDoor(set, p.depot, m), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	srv := &http.Server{Handler: server.Unread(server.SwarmDoor(set, p.depot, m), set.Idle), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	p.stop = func() {
 		cancel()
 		srv.Close()

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -505,6 +507,25 @@ func TestVendored(t *testing.T) {
 	for _, f := range files {
 		if !listed[f.Name()] {
 			t.Errorf("%s is not in the manifest", f.Name())
+		}
+	}
+}
+
+// TestWhoNeverSendsAFormIsLetGo: before anybody has signed in, a form that does
+// not come must not hold a connection for good.
+func TestWhoNeverSendsAFormIsLetGo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{Idle: 50 * time.Millisecond})
+	for _, site := range []string{"same-origin", "cross-site"} {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(b.srv.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		fmt.Fprintf(conn, "POST /ui/login HTTP/1.1\r\nHost: farm\r\nSec-Fetch-Site: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nlogin=", site)
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+		if answer, err := io.ReadAll(conn); err != nil { // until the server closes it
+			t.Errorf("%s: after %q: %v", site, answer[:min(len(answer), 100)], err)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"drover.farm/internal/farm"
 )
@@ -81,6 +82,9 @@ func (s *site) mount() {
 func (s *site) serve(rt *route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{site: s, w: w, r: r}
+		if r.ContentLength != 0 { // uploads move it on as they come
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Idle))
+		}
 		v.identify()
 		if err := v.admit(rt); err != nil {
 			v.fail(err)

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"drover.farm/internal/farm"
 	"drover.farm/internal/lockout"
@@ -138,6 +139,9 @@ func (v *visit) form(most int64) error {
 	if err := v.r.ParseForm(); err != nil {
 		return farm.Errorf(farm.Invalid, "the form could not be read: it is too long, or was cut off")
 	}
+	// Left in place the body's deadline would later count as the client's going
+	// away.
+	_ = http.NewResponseController(v.w).SetReadDeadline(time.Time{})
 	return nil
 }
 

@@ -187,7 +187,7 @@ func (s *Server) serve(ctx context.Context) error {
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	set := s.cfg.Settings.HTTP
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: set.HeaderTimeout, IdleTimeout: set.IdleTimeout, MaxHeaderBytes: 64 << 10,
+		Handler: Unread(h, set.BodyTime), ReadHeaderTimeout: set.HeaderTimeout, IdleTimeout: set.IdleTimeout, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
