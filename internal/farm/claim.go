@@ -173,6 +173,9 @@ func (f *Farm) withdraw(c *claim) {
 
 // forget ends the wait of a claim.
 func (st *state) forget(c *claim) {
+	if c.place != nil {
+		c.worker.seen = st.now // it held its request open until now
+	}
 	st.room.leave(c)
 	st.fresh = slices.DeleteFunc(st.fresh, func(o *claim) bool { return o == c })
 	c.answer(c.lease, nil)

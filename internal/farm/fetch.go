@@ -62,6 +62,9 @@ func (st *state) equip(w *worker) {
 	}
 	slices.SortFunc(w.offers, func(a, b offer) int { return strings.Compare(a.product+"\x00"+a.version, b.product+"\x00"+b.version) })
 	w.describe()
+	if delete(st.houred, w.ID); w.Rules.Hours != "" {
+		st.houred[w.ID] = w
+	}
 	st.stirred(w)
 }
 

@@ -1,12 +1,10 @@
 package farm
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"slices"
-	"time"
 )
 
 // Result is what a worker says of an attempt that is over.
@@ -429,23 +427,4 @@ func (f *Farm) Return(ctx context.Context, by Principal, workerID int64, leases 
 		}
 		return nil
 	})
-}
-
-// expired ends the leases whose deadline has passed.
-func (st *state) expired() {
-	var over []*lease
-	for _, l := range st.leases {
-		if !l.deadline.After(st.now) {
-			over = append(over, l)
-		}
-	}
-	slices.SortFunc(over, func(a, b *lease) int { return cmp.Compare(a.id, b.id) })
-	for _, l := range over {
-		e := ending{outcome: OutcomeLost, cause: CauseWorker,
-			text: fmt.Sprintf("the worker %s was not heard of for %s", l.worker.Name, st.now.Sub(l.worker.seen).Round(time.Second))}
-		if l.stopping {
-			e = ending{outcome: OutcomeCanceled, text: l.why}
-		}
-		st.end(l, e)
-	}
 }

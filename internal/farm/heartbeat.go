@@ -116,7 +116,7 @@ func (st *state) renew(w *worker, ps []Progress) {
 		if l == nil {
 			continue
 		}
-		l.deadline = st.now.Add(st.period(w))
+		st.extend(l)
 		l.message = clip(p.Message, 500)
 		if p.Percent >= 0 && p.Percent <= 100 { // nonsense, NaN too, changes nothing
 			l.progress = p.Percent
@@ -130,6 +130,12 @@ func (st *state) renew(w *worker, ps []Progress) {
 			st.end(l, ending{outcome: OutcomeReturned, text: "the worker does not have it"})
 		}
 	}
+}
+
+// extend gives a lease a full period from now.
+func (st *state) extend(l *lease) {
+	l.deadline = st.now.Add(st.period(l.worker))
+	st.watch(l.worker, l.deadline)
 }
 
 // stops are the leases that the worker should stop: those it was told to, and

@@ -130,6 +130,18 @@ func (r *room) unasked(t thing, class, version uint64) *claim {
 	return nil
 }
 
+// first are the first claims of a class that wait, at most so many.
+func (r *room) first(class uint64, most int) (cs []*claim) {
+	l := r.lines[spot{class: class}]
+	if l == nil {
+		return nil
+	}
+	for e := l.Front(); e != nil && len(cs) < most; e = e.Next() {
+		cs = append(cs, e.Value.(*claim))
+	}
+	return cs
+}
+
 // waiting goes through the claims that wait, in order of arrival. The one at
 // hand may be taken out meanwhile.
 func (r *room) waiting(yield func(*claim) bool) {

@@ -25,7 +25,7 @@ func (f *Farm) Keep(ctx context.Context, by Principal, workerID int64, progress 
 		}
 		for _, l := range w.leases {
 			if !l.sent { // whose outputs never come must go back some time
-				l.deadline = st.now.Add(st.period(w))
+				st.extend(l)
 			}
 			if l.stopping {
 				out.Stop[l.id] = l.why

@@ -38,10 +38,12 @@ type state struct {
 	balance   map[string]Points
 
 	room    room
-	fresh   []*claim  // arrived in this batch
-	moved   []*worker // have claims that wait and may belong in other lines now
-	granted []*claim  // have a lease that is not durable yet
-	bounds  Bounds    // of the claim that is being matched
+	watches watches
+	houred  map[int64]*worker // that render at some hours only
+	fresh   []*claim          // arrived in this batch
+	moved   []*worker         // have claims that wait and may belong in other lines now
+	granted []*claim          // have a lease that is not durable yet
+	bounds  Bounds            // of the claim that is being matched
 	only    func(*Job) bool
 	overdue bool     // slow tasks are to be looked for
 	slow    []*lease // those that the last scan found
@@ -93,6 +95,7 @@ type step struct {
 	job     *job
 	retry   retries            // touched tasks that wait again
 	running map[int64][]*lease // by index; two when a straggler was doubled
+	begun   []*lease           // in order of their start; some have ended
 	fails   map[int64]int      // failures in a row, by worker
 	cost    float64            // of the frames finished since the farm started, in seconds of an average machine
 	costN   int64              // how many these are
@@ -105,6 +108,7 @@ type worker struct {
 	info    sched.Worker
 	leases  map[int64]*lease
 	seen    time.Time
+	watched time.Time // when it is to be looked at; zero: it is not
 	scenes  []uint64  // of the jobs it rendered, the last first: their files are in its cache
 	passing time.Time // since when it has been given tasks before others' for what it holds
 	stop    []int64   // leases to stop that it was not told of yet
@@ -153,7 +157,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		// have no number that this one gives.
 		lastLease: epoch << 32,
 		builds:    make(map[int64]*Build), packs: make(map[string]*Pack), grants: make(map[string]*Entry),
-		balance: maps.Clone(snap.Balances), lastBuild: snap.MaxBuild, room: newRoom(),
+		balance: maps.Clone(snap.Balances), lastBuild: snap.MaxBuild, room: newRoom(), houred: make(map[int64]*worker),
 	}
 	if st.values == nil {
 		st.values = make(map[string]string)
@@ -200,6 +204,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 	}
 	for _, j := range st.jobs {
 		for _, s := range j.steps {
+			slices.SortFunc(s.begun, func(a, b *lease) int { return cmp.Or(a.started.Compare(b.started), cmp.Compare(a.id, b.id)) })
 			st.place(s)
 		}
 	}
@@ -220,6 +225,7 @@ func (st *state) adopt(row *Worker) *worker {
 	st.byKey[w.Door+"\x00"+w.User+"\x00"+w.Key] = w
 	st.workersOf[w.User]++
 	st.equip(w)
+	st.watchOn(w)
 	return w
 }
 
@@ -273,7 +279,10 @@ func (st *state) resume(t *Task) {
 func (st *state) hold(l *lease) {
 	st.leases[l.id] = l
 	l.worker.leases[l.id] = l
+	st.watch(l.worker, l.deadline)
 	l.step.running[l.task.Index] = append(l.step.running[l.task.Index], l)
+	l.step.begun = append(l.step.begun, l)
+	l.step.trim()
 	l.worker.use(l.step.Needs, 1, st.queue.Limits())
 	st.stirred(l.worker)
 	st.queue.Start(l.step.job.Owner, l.step.Needs)

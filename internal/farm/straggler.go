@@ -46,13 +46,29 @@ func (st *state) findSlow() {
 		if s.Done < straggleAfter {
 			continue // none of its tasks is known to be slow; don't walk them
 		}
-		for _, ls := range s.running {
-			if len(ls) == 1 && !ls[0].stopping && st.straggles(ls[0]) {
-				st.slow = append(st.slow, ls[0])
+		s.trim()
+		for _, l := range s.begun {
+			if !st.straggles(l) {
+				break // nor do those that began later
+			}
+			if st.leases[l.id] == l && len(s.running[l.task.Index]) == 1 && !l.stopping {
+				st.slow = append(st.slow, l)
 			}
 		}
 	}
 	slices.SortFunc(st.slow, func(a, b *lease) int { return cmp.Or(a.started.Compare(b.started), cmp.Compare(a.id, b.id)) })
+}
+
+// trim forgets the first of the leases that began when they have ended, and all
+// that have when they are many.
+func (s *step) trim() {
+	over := func(l *lease) bool { return !slices.Contains(s.running[l.task.Index], l) }
+	for len(s.begun) > 0 && over(s.begun[0]) {
+		s.begun = s.begun[1:]
+	}
+	if len(s.begun) > 2*len(s.running)+16 {
+		s.begun = slices.DeleteFunc(s.begun, over)
+	}
 }
 
 // stillSlow reports whether a lease that the last scan found is still the only
@@ -109,7 +125,7 @@ func (st *state) startSecond(c *claim, l *lease) {
 type contest struct {
 	st      *state
 	classes []uint64
-	lines   map[uint64][]*claim
+	lines   map[uint64][]*claim // of the classes that were looked at
 	refused map[refusal]struct{}
 }
 
@@ -126,19 +142,30 @@ func (st *state) secondTries() {
 		return
 	}
 	k := contest{st: st, classes: slices.Clone(st.room.classes[thing{}]), lines: make(map[uint64][]*claim), refused: make(map[refusal]struct{})}
-	for c := range st.room.waiting {
-		if c.class != 0 {
-			k.lines[c.class] = append(k.lines[c.class], c)
-		}
-	}
-	for _, line := range k.lines {
-		slices.SortStableFunc(line, func(a, b *claim) int { return cmp.Compare(b.worker.power(), a.worker.power()) })
-	}
 	for _, l := range st.slow {
 		if best := k.fastest(l); best != nil {
 			st.startSecond(best, l)
 		}
 	}
+}
+
+// maxRunners bounds how many waiting workers of a class are compared with each
+// other: the fastest of so many is fast.
+const maxRunners = 1000
+
+// line are the first of a class that wait, the fastest first, without those that
+// were served at its front.
+func (k *contest) line(class uint64) []*claim {
+	line, known := k.lines[class]
+	if !known {
+		line = k.st.room.first(class, maxRunners)
+		slices.SortStableFunc(line, func(a, b *claim) int { return cmp.Compare(b.worker.power(), a.worker.power()) })
+	}
+	for len(line) > 0 && line[0].lease != nil {
+		line = line[1:]
+	}
+	k.lines[class] = line
+	return line
 }
 
 // fastest is the claim of the fastest worker that can have a second attempt, nil
@@ -149,12 +176,7 @@ func (k *contest) fastest(l *lease) (best *claim) {
 		if _, vain := k.refused[refusal{l.step, class}]; vain {
 			continue
 		}
-		line := k.lines[class]
-		for len(line) > 0 && line[0].lease != nil {
-			line = line[1:]
-		}
-		k.lines[class] = line
-		for _, c := range line {
+		for _, c := range k.line(class) {
 			if best != nil && c.worker.power() <= best.worker.power() || !k.st.faster(c.worker, l) {
 				break // nor are those behind it
 			}

@@ -1,7 +1,6 @@
 package farm
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -160,6 +159,7 @@ func (r *Registration) bulk() int {
 // alive notes that the worker was heard of.
 func (st *state) alive(w *worker) {
 	w.seen = st.now
+	st.watch(w, w.seen.Add(st.silence(w)))
 	if w.Online {
 		return
 	}
@@ -404,6 +404,7 @@ func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
 // dropWorker takes out a worker that holds nothing and waits for nothing.
 func (st *state) dropWorker(w *worker) {
 	delete(st.workers, w.ID)
+	delete(st.houred, w.ID)
 	if st.workersOf[w.User]--; st.workersOf[w.User] == 0 {
 		delete(st.workersOf, w.User)
 	}
@@ -461,36 +462,12 @@ func (st *state) leave(w *worker, o Outcome, why string) {
 
 // scan looks for what time alone has changed.
 func (st *state) scan() error {
-	st.expired()
+	st.lookAround()
+	st.lookAtHours()
 	st.overdue = true
 	st.tally(maxTallies)
 	st.carryOut()
 	st.sample()
 	st.writeHistories(historyWritten, historyAtOnce)
-	var silent []*worker
-	for _, w := range st.workers {
-		if w.Online && len(w.leases) == 0 && w.beat == nil && st.now.Sub(w.seen) > st.silence(w) && len(w.claims) == 0 {
-			silent = append(silent, w)
-		}
-		if w.Rules.Hours != "" && w.Online {
-			if c := w.closed(st.now); c != w.shut {
-				w.shut = c
-				st.stirred(w)
-				st.queue.Touch() // others may have what it is not to take, or the other way round
-			}
-		}
-	}
-	slices.SortFunc(silent, func(a, b *worker) int { return cmp.Compare(a.ID, b.ID) })
-	for _, w := range silent {
-		st.leave(w, OutcomeLost, "not heard of any more")
-	}
 	return nil
-}
-
-// silence is how long the worker may be silent before it counts as offline.
-func (st *state) silence(w *worker) time.Duration {
-	if w.Silence > 0 {
-		return w.Silence
-	}
-	return max(st.f.settings.WorkerTimeout, w.Lease)
 }

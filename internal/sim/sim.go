@@ -238,7 +238,7 @@ func (s *sim) settle() error {
 // over reports whether all jobs were submitted and have ended; before the last
 // ones do, the faults end.
 func (s *sim) over() bool {
-	if s.asked < s.cfg.Frames {
+	if s.asked < s.cfg.Frames || !s.ending && len(s.check.open) > s.cfg.OpenJobs/2 {
 		return false
 	}
 	if !s.ending {

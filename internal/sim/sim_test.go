@@ -93,7 +93,7 @@ func TestALargeFarm(t *testing.T) {
 	if n == 0 {
 		n = 3 * int64(*workers)
 	}
-	c := sim.Config{Seed: 1 + *seed, Workers: *workers, Frames: n, JobFrames: int64(*workers), OpenJobs: 12, Frame: 40 * time.Second, Patience: 15 * time.Minute, Chunk: *chunk, Faults: sim.Light(),
+	c := sim.Config{Seed: 1 + *seed, Workers: *workers, Frames: n, JobFrames: n / 40, OpenJobs: 40, Frame: 40 * time.Second, Patience: 15 * time.Minute, Chunk: *chunk, Faults: sim.Light(),
 		Settings: farm.Settings{EventsKept: 1000, Lease: 5 * time.Minute, Scan: 5 * time.Second, AsideJobs: 6, AsideFaults: 8}}
 	again := fmt.Sprintf("-run Large -workers %d -frames %d -chunk %d -seed %d", *workers, n, *chunk, *seed)
 	t.Logf("%v\nagain: go test ./internal/sim %s", simulate(t, c, again), again)
