@@ -75,11 +75,17 @@ func (st *state) lookAround() {
 
 // watchOn puts a worker on the watch for what may be over next.
 func (st *state) watchOn(w *worker) {
-	for _, l := range w.leases {
-		st.watch(w, l.deadline)
-	}
+	var next time.Time
 	if w.Online && st.workers[w.ID] == w {
-		st.watch(w, w.seen.Add(st.silence(w)))
+		next = w.seen.Add(st.silence(w))
+	}
+	for _, l := range w.leases {
+		if next.IsZero() || l.deadline.Before(next) {
+			next = l.deadline
+		}
+	}
+	if !next.IsZero() {
+		st.watch(w, next)
 	}
 }
 
@@ -108,7 +114,10 @@ func (st *state) expire(ws []*worker) {
 // silent reports whether nothing was heard of the worker for too long. One that
 // holds a request open is there, and one that renders has its leases' deadlines.
 func (st *state) silent(w *worker) bool {
-	return w.Online && st.workers[w.ID] == w && len(w.leases) == 0 && w.beat == nil && len(w.claims) == 0 && st.now.Sub(w.seen) > st.silence(w)
+	if w.beat != nil || len(w.claims) > 0 {
+		w.seen = st.now
+	}
+	return w.Online && st.workers[w.ID] == w && len(w.leases) == 0 && st.now.Sub(w.seen) > st.silence(w)
 }
 
 // silence is how long the worker may be silent before it counts as offline.

@@ -17,9 +17,10 @@ type Config struct {
 	JobFrames int64 // of a job, at most
 	OpenJobs  int   // jobs that have not ended, at once
 	Frame     time.Duration
-	// Chunk, when not 0, is how many frames a task begins with in three jobs of
-	// four; the farm sizes later ones by how long these take.
+	// Chunk is how many frames a task begins with; the farm sizes later ones by
+	// how long these take. In Single of 10,000 jobs each task is one frame.
 	Chunk    int
+	Single   int
 	Patience time.Duration // for how long workers wait for a task in one request, at most
 	Settings farm.Settings
 	Faults   Faults

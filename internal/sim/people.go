@@ -21,9 +21,9 @@ func (s *sim) submit() {
 		if s.dice.hit(5000) {
 			order = farm.OrderPreview
 		}
-		chunk := 0
-		if s.dice.hit(7500) {
-			chunk = s.cfg.Chunk
+		chunk := s.cfg.Chunk
+		if s.dice.hit(s.cfg.Single) {
+			chunk = 0
 		}
 		sub := farm.Submission{By: owners[s.dice.IntN(len(owners))], Priority: s.dice.IntN(4) * 33, Paused: s.dice.hit(300),
 			Spec: farm.Spec{Name: k.name, Template: k.template(steps, n, chunk, s.cfg.Frame), Tags: k.tags, Doors: k.doors, Order: order,

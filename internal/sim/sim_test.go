@@ -17,7 +17,7 @@ var (
 	seeds   = flag.Uint64("seeds", 6, "how many small farms")
 	workers = flag.Int("workers", 10_000, "of the large farm")
 	frames  = flag.Int64("frames", 0, "that the large farm renders; 0: three for each worker")
-	chunk   = flag.Int("chunk", 4, "frames that a task of the large farm begins with, in three jobs of four")
+	chunk   = flag.Int("chunk", 4, "frames that a task of the large farm begins with, in nine jobs of ten")
 )
 
 func simulate(t *testing.T, c sim.Config, again string) *sim.Report {
@@ -39,7 +39,7 @@ func small(seed uint64) sim.Config {
 	if seed%2 == 1 {
 		faults.Together = 0
 	}
-	return sim.Config{Seed: seed, Workers: 24, Frames: 1200, JobFrames: 90, Chunk: 3, OpenJobs: 6, Frame: 8 * time.Second, Patience: 90 * time.Second, Faults: faults,
+	return sim.Config{Seed: seed, Workers: 24, Frames: 1200, JobFrames: 90, Chunk: 3, Single: 2500, OpenJobs: 6, Frame: 8 * time.Second, Patience: 90 * time.Second, Faults: faults,
 		FullEvery: 1000, Settings: farm.Settings{EventsKept: 1000, AsideJobs: 6, AsideFaults: 8}}
 }
 
@@ -93,8 +93,9 @@ func TestALargeFarm(t *testing.T) {
 	if n == 0 {
 		n = 3 * int64(*workers)
 	}
-	c := sim.Config{Seed: 1 + *seed, Workers: *workers, Frames: n, JobFrames: n / 40, OpenJobs: 40, Frame: 40 * time.Second, Patience: 15 * time.Minute, Chunk: *chunk, Faults: sim.Light(),
-		Settings: farm.Settings{EventsKept: 1000, Lease: 5 * time.Minute, Scan: 5 * time.Second, AsideJobs: 6, AsideFaults: 8}}
+	c := sim.Config{Seed: 1 + *seed, Workers: *workers, Frames: n, JobFrames: n / 40, OpenJobs: 40, Frame: 40 * time.Second, Patience: 15 * time.Minute, Chunk: *chunk, Single: 1000, Faults: sim.Light(),
+		FullEvery: max(10_000, int64(*workers)),
+		Settings:  farm.Settings{EventsKept: 1000, Lease: 10 * time.Minute, WorkerTimeout: 10 * time.Minute, Scan: 5 * time.Second, AsideJobs: 6, AsideFaults: 8}}
 	again := fmt.Sprintf("-run Large -workers %d -frames %d -chunk %d -seed %d", *workers, n, *chunk, *seed)
 	t.Logf("%v\nagain: go test ./internal/sim %s", simulate(t, c, again), again)
 }
