@@ -9,7 +9,7 @@ import (
 func (d *dirty) reset() {
 	*d = dirty{
 		newJobs: make(map[int64]*job), jobs: make(map[int64]*job), steps: make(map[*step]struct{}),
-		tasks: make(map[TaskKey]*Task), workers: make(map[int64]*worker), grouped: make(map[eventKey]int),
+		tasks: make(map[TaskKey]*Task), workers: make(map[int64]*worker), tallies: make(map[int64]*worker), grouped: make(map[eventKey]int),
 		entries: make(map[entryKey]*Entry),
 	}
 }
@@ -20,43 +20,13 @@ func (st *state) changed(j *job) {
 		st.visited = append(st.visited, j)
 	}
 }
-func (st *state) changedStep(s *step) { st.dirty.steps[s] = struct{}{} }
-func (st *state) changedTask(t *Task) { st.dirty.tasks[t.TaskKey] = t }
-func (st *state) changedWorker(w *worker) {
-	st.dirty.workers[w.ID] = w
-	w.untold = false
-}
+func (st *state) changedStep(s *step)     { st.dirty.steps[s] = struct{}{} }
+func (st *state) changedTask(t *Task)     { st.dirty.tasks[t.TaskKey] = t }
+func (st *state) changedWorker(w *worker) { st.dirty.workers[w.ID] = w }
 
-// maxTallies bounds how many workers' counts one scan writes, so that it holds
-// nobody up.
-const maxTallies = 100
-
-// tally writes what workers' successes that nobody pays for have changed: their
-// counts and power. A row a worker and frame would be a third of what a busy farm
-// writes; so these go with a later batch, and a crash may cost a worker some of
-// its count. With points that are earned the row is written at once.
-func (st *state) tally(most int) {
-	for i, w := range st.tallied {
-		if most == 0 {
-			st.tallied = append(st.tallied[:0], st.tallied[i:]...)
-			return
-		}
-		if w.untold && st.workers[w.ID] == w {
-			most--
-			st.changedWorker(w)
-		}
-		w.untold = false
-	}
-	st.tallied = st.tallied[:0]
-}
-
-// untold notes that the worker's counts are to be written some time.
-func (st *state) untold(w *worker) {
-	if !w.untold {
-		w.untold = true
-		st.tallied = append(st.tallied, w)
-	}
-}
+// changedTally notes what each success changes of a worker, which is all that is
+// written of it then: whole rows would be a third of what a busy farm writes.
+func (st *state) changedTally(w *worker) { st.dirty.tallies[w.ID] = w }
 
 // emit records an event with the batch under way.
 func (st *state) emit(e Event) {
@@ -106,8 +76,12 @@ func (st *state) takeBatch() *Batch {
 	for _, t := range d.tasks {
 		b.Tasks = append(b.Tasks, t)
 	}
-	for _, w := range d.workers {
+	for id, w := range d.workers {
 		b.Workers = append(b.Workers, w.Worker)
+		delete(d.tallies, id)
+	}
+	for _, w := range d.tallies {
+		b.Tallies = append(b.Tallies, w.Worker)
 	}
 	for _, e := range d.entries {
 		b.Entries = append(b.Entries, e)
@@ -134,7 +108,9 @@ func (b *Batch) sort() {
 	slices.SortFunc(b.Tasks, func(x, y *Task) int {
 		return cmp.Or(cmp.Compare(x.Job, y.Job), cmp.Compare(x.Step, y.Step), cmp.Compare(x.Index, y.Index))
 	})
-	slices.SortFunc(b.Workers, func(x, y *Worker) int { return cmp.Compare(x.ID, y.ID) })
+	byWorker := func(x, y *Worker) int { return cmp.Compare(x.ID, y.ID) }
+	slices.SortFunc(b.Workers, byWorker)
+	slices.SortFunc(b.Tallies, byWorker)
 	slices.SortFunc(b.Entries, func(x, y *Entry) int {
 		return cmp.Or(cmp.Compare(x.Account, y.Account), cmp.Compare(x.Job, y.Job))
 	})

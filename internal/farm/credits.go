@@ -112,7 +112,7 @@ func (st *state) pay(s *step, a *Attempt) {
 	earner.Earned += points
 	earner.Frames++
 	w.Earned += points
-	st.changedWorker(w) // what it was told that it earned survives a crash
+	st.changedTally(w)
 	owner.Spent += points
 	st.book(earner, points)
 	st.book(owner, -points)

@@ -178,7 +178,7 @@ func (f *Farm) drain(st *state) {
 		}
 		break
 	}
-	batch = append(batch, &op{apply: func(st *state) error { st.tally(len(st.tallied)); st.writeHistories(0, len(st.unwritten)); return nil }})
+	batch = append(batch, &op{apply: func(st *state) error { st.writeHistories(0, len(st.unwritten)); return nil }})
 	if st = f.process(st, batch); st != nil {
 		st.abandon(errStopping())
 	}

@@ -294,7 +294,9 @@ func (st *state) judge(w *worker, s *step, e ending) {
 		w.Done++
 		delete(s.fails, w.ID)
 		if len(w.Streak) == 0 && w.Faults == 0 {
-			st.untold(w)
+			if st.workers[w.ID] == w {
+				st.changedTally(w)
+			}
 			return
 		}
 		w.Streak, w.Faults = nil, 0

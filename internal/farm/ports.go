@@ -97,6 +97,7 @@ type Batch struct {
 	Resized     []*Step // Tasks and Chunks are written
 	Tasks       []*Task
 	Workers     []*Worker
+	Tallies     []*Worker // of workers that are stored: Done, Power and Earned is written
 	Users       []*User
 	Tokens      []*Token
 	Limits      []*Limit
@@ -119,7 +120,7 @@ type Batch struct {
 
 // Empty reports whether there is nothing to write.
 func (b *Batch) Empty() bool {
-	return len(b.NewJobs)+len(b.Jobs)+len(b.Steps)+len(b.Resized)+len(b.Tasks)+len(b.Workers)+len(b.Users)+len(b.Tokens)+len(b.Limits)+
+	return len(b.NewJobs)+len(b.Jobs)+len(b.Steps)+len(b.Resized)+len(b.Tasks)+len(b.Workers)+len(b.Tallies)+len(b.Users)+len(b.Tokens)+len(b.Limits)+
 		len(b.Values)+len(b.Events)+len(b.Builds)+len(b.Packs)+len(b.Entries)+len(b.Notes)+len(b.DropNotes)+len(b.DropBuilds)+len(b.DropPacks)+len(b.DropJobs)+len(b.DropUsers)+len(b.DropTokens)+len(b.DropLimits)+len(b.DropWorkers) == 0 && b.TrimEvents == 0
 }
 

@@ -127,32 +127,19 @@ func TestARemovedWorkerIsToldAtOnce(t *testing.T) {
 	})
 }
 
-// TestSuccessesAreCountedWithinAScan holds a worker's count of done tasks, which
-// is not written with each task, to the store: after a scan, and after a stop.
-func TestSuccessesAreCountedWithinAScan(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, farm.Settings{})
+// TestSuccessesAreCountedAtOnce holds a worker's count of done tasks to the
+// store, also when nobody pays for them.
+func TestSuccessesAreCountedAtOnce(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
 		b.submit(ann, template("1-3"))
 		w := b.worker("w")
-		done := func() int64 {
-			ws, err := b.store.Workers(t.Context())
+		for want := int64(1); want <= 3; want++ {
+			b.complete(b.mustClaim(w))
+			ws, err := b.store.Workers(b.t.Context())
 			b.check(err)
-			return ws[0].Done
-		}
-		b.complete(b.mustClaim(w))
-		if n := done(); n != 0 {
-			t.Errorf("%d done tasks were written at once", n)
-		}
-		time.Sleep(b.f.Settings().Scan + time.Millisecond)
-		synctest.Wait()
-		if n := done(); n != 1 {
-			t.Errorf("after a scan the store has %d done tasks, want 1", n)
-		}
-		b.complete(b.mustClaim(w))
-		b.restart()
-		if n := done(); n != 2 {
-			t.Errorf("after a stop the store has %d done tasks, want 2", n)
+			if ws[0].Done != want || ws[0].Name != "w" {
+				b.t.Errorf("after %d tasks the store has %+v", want, ws[0])
+			}
 		}
 	})
 }

@@ -57,7 +57,6 @@ type state struct {
 
 	dirty     dirty
 	unwritten []*worker // their history has news, the oldest first
-	tallied   []*worker // their counts have changed and may not be written yet
 	visited   []*job    // may be forgotten after the batch, when they have ended
 	after     []func()  // run once the batch is durable
 }
@@ -69,6 +68,7 @@ type dirty struct {
 	steps   map[*step]struct{}
 	tasks   map[TaskKey]*Task
 	workers map[int64]*worker
+	tallies map[int64]*worker
 	events  []Event
 	entries map[entryKey]*Entry
 	grouped map[eventKey]int // place in events of an event that more tasks can join
@@ -121,7 +121,6 @@ type worker struct {
 	vitals  *Vitals   // as it told last
 	history *History  // nil until it is needed
 	news    time.Time // since when history has what is not written; zero: it has nothing
-	untold  bool      // it is among those tallied
 }
 
 type lease struct {

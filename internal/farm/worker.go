@@ -411,6 +411,7 @@ func (st *state) dropWorker(w *worker) {
 	st.dropNote(historyKey(w.ID))
 	delete(st.byKey, w.Door+"\x00"+w.User+"\x00"+w.Key)
 	delete(st.dirty.workers, w.ID)
+	delete(st.dirty.tallies, w.ID)
 	st.dirty.rest.DropWorkers = append(st.dirty.rest.DropWorkers, w.ID)
 	st.queue.Touch()
 	st.emit(Event{Type: "worker.removed", Worker: w.ID, Text: w.Name})
@@ -465,7 +466,6 @@ func (st *state) scan() error {
 	st.lookAround()
 	st.lookAtHours()
 	st.overdue = true
-	st.tally(maxTallies)
 	st.carryOut()
 	st.sample()
 	st.writeHistories(historyWritten, historyAtOnce)

@@ -29,6 +29,9 @@ func (c *checker) note(b *farm.Batch) {
 	for _, w := range b.Workers {
 		t = fmt.Appendf(t, " worker %d %t %t %t %d %d %v %x", w.ID, w.Online, w.Disabled, w.Aside, w.Done, w.Failed, w.Streak, math.Float64bits(w.Power))
 	}
+	for _, w := range b.Tallies {
+		t = fmt.Appendf(t, " tally %d %d %x", w.ID, w.Done, math.Float64bits(w.Power))
+	}
 	for _, e := range b.Entries {
 		t = fmt.Appendf(t, " entry %s %d %d %d %d", e.Account, e.Job, e.Earned, e.Spent, e.Frames)
 	}

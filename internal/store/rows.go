@@ -143,9 +143,10 @@ func SetStepSpec(s *farm.Step, text string) error {
 	return nil
 }
 
-// Worker is a worker without what is not stored.
+// Worker is a worker without its tally and what is not stored.
 func Worker(w *farm.Worker) (string, error) {
 	c := *w
+	c.Done, c.Power, c.Earned = 0, 0, 0
 	c.State, c.Leases = "", nil
 	return JSON(c)
 }

@@ -135,6 +135,11 @@ func (s *Store) write(b *farm.Batch) {
 		s.work[w.ID] = &c
 		s.maxWorker = max(s.maxWorker, w.ID)
 	}
+	for _, w := range b.Tallies {
+		c := *s.work[w.ID]
+		c.Done, c.Power, c.Earned = w.Done, w.Power, w.Earned
+		s.work[w.ID] = &c
+	}
 	s.writeAccounts(b)
 	s.writeBuilds(b)
 	for _, k := range b.DropNotes {

@@ -124,6 +124,20 @@ func (t *tx) tasks(tasks []*farm.Task) {
 		jobs, steps, idx, states, since, attempts, outputs)
 }
 
+func (t *tx) tallies(workers []*farm.Worker) {
+	if len(workers) == 0 {
+		return
+	}
+	n := len(workers)
+	ids, done, power, earned := make([]int64, n), make([]int64, n), make([]float64, n), make([]int64, n)
+	for i, w := range workers {
+		ids[i], done[i], power[i], earned[i] = w.ID, w.Done, w.Power, int64(w.Earned)
+	}
+	t.Queue(`INSERT INTO tallies (worker, done, power, earned)
+		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::double precision[], $4::bigint[])
+		ON CONFLICT (worker) DO UPDATE SET done = excluded.done, power = excluded.power, earned = excluded.earned`, ids, done, power, earned)
+}
+
 func (t *tx) others(b *farm.Batch) {
 	last := int64(0)
 	for _, w := range b.Workers {
@@ -133,8 +147,11 @@ func (t *tx) others(b *farm.Batch) {
 	if last > 0 {
 		t.Queue("UPDATE meta SET value = greatest(value, $1) WHERE name = 'worker'", last)
 	}
+	t.tallies(b.Workers)
+	t.tallies(b.Tallies)
 	for _, id := range b.DropWorkers {
 		t.Queue("DELETE FROM workers WHERE id = $1", id)
+		t.Queue("DELETE FROM tallies WHERE worker = $1", id)
 	}
 	for _, login := range b.DropUsers {
 		t.Queue("DELETE FROM users WHERE login = $1", login)

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"os"
 	"strings"
 	"sync"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx" of database/sql
+	"github.com/pressly/goose/v3"
 
 	"drover.farm/internal/farm"
 	"drover.farm/internal/store/pgtest"
@@ -53,6 +56,31 @@ func TestConformance(t *testing.T) {
 		}
 		return open(t, urls[dir], "http://127.0.0.1:1")
 	})
+}
+
+// TestOpenKeepsTalliesOfAnOlderDatabase opens one in which a worker's tally is
+// part of its body.
+func TestOpenKeepsTalliesOfAnOlderDatabase(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	older, err := goose.NewProvider(goose.DialectPostgres, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := older.UpTo(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("INSERT INTO workers (id, body) VALUES " + storetest.OlderWorkers); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	s := open(t, url, "http://127.0.0.1:1")
+	defer s.Close()
+	storetest.OlderTallies(t, s)
 }
 
 func TestOneWriterAtATime(t *testing.T) {

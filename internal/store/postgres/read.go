@@ -43,7 +43,7 @@ func (s *Store) Load(ctx context.Context) (*farm.Snapshot, error) {
 		if snap.Tasks, err = queryTasks(ctx, q, "WHERE state < 2 AND job IN (SELECT id FROM jobs WHERE "+liveJobs+")"); err != nil {
 			return err
 		}
-		if snap.Workers, err = bodies[farm.Worker](ctx, q, "SELECT body FROM workers ORDER BY id"); err != nil {
+		if snap.Workers, err = queryWorkers(ctx, q); err != nil {
 			return err
 		}
 		if snap.Users, err = bodies[farm.User](ctx, q, "SELECT body FROM users"); err != nil {
@@ -265,7 +265,26 @@ func (s *Store) Tasks(ctx context.Context, q farm.TaskQuery) ([]*farm.Task, erro
 
 // Workers lists the workers by id.
 func (s *Store) Workers(ctx context.Context) ([]*farm.Worker, error) {
-	return bodies[farm.Worker](ctx, s.pool, "SELECT body FROM workers ORDER BY id")
+	return queryWorkers(ctx, s.pool)
+}
+
+func queryWorkers(ctx context.Context, q querier) ([]*farm.Worker, error) {
+	var out []*farm.Worker
+	err := each(ctx, q, "SELECT body, done, power, earned FROM workers JOIN tallies ON worker = id ORDER BY id", nil, func(r pgx.Rows) error {
+		var body []byte
+		var done int64
+		var power float64
+		var earned farm.Points
+		if err := r.Scan(&body, &done, &power, &earned); err != nil {
+			return err
+		}
+		w := new(farm.Worker)
+		out = append(out, w)
+		err := json.Unmarshal(body, w)
+		w.Done, w.Power, w.Earned = done, power, earned
+		return err
+	})
+	return out, err
 }
 
 // Accounts lists users and tokens.

@@ -144,6 +144,7 @@ const (
 var (
 	sqlTask = inserting("INSERT INTO tasks (job, step, idx, state, since, attempts, outputs) VALUES ", "(?,?,?,?,?,?,?)",
 		" ON CONFLICT DO UPDATE SET state = excluded.state, since = excluded.since, attempts = excluded.attempts, outputs = excluded.outputs")
+	sqlTally = inserting("REPLACE INTO tallies (worker, done, power, earned) VALUES ", "(?,?,?,?)", "")
 	sqlEvent = inserting("INSERT INTO events (id, body) VALUES ", "(?,?)", "")
 )
 
@@ -185,6 +186,16 @@ func (t *tx) tasks(tasks []*farm.Task) {
 	})
 }
 
+func (t *tx) tallies(workers []*farm.Worker) {
+	t.rows(&sqlTally, len(workers), func(i int) {
+		w := workers[i]
+		t.add(w.ID)
+		t.add(w.Done)
+		t.add(w.Power)
+		t.add(int64(w.Earned))
+	})
+}
+
 func (t *tx) others(b *farm.Batch) {
 	last := int64(0)
 	for _, w := range b.Workers {
@@ -194,8 +205,11 @@ func (t *tx) others(b *farm.Batch) {
 	if last > 0 {
 		t.exec(sqlMaxID, last, "worker")
 	}
+	t.tallies(b.Workers)
+	t.tallies(b.Tallies)
 	for _, id := range b.DropWorkers {
 		t.exec("DELETE FROM workers WHERE id = ?", id)
+		t.exec("DELETE FROM tallies WHERE worker = ?", id)
 	}
 	for _, login := range b.DropUsers {
 		t.exec("DELETE FROM users WHERE login = ?", login)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pressly/goose/v3"
+
 	"drover.farm/internal/farm"
 	"drover.farm/internal/store/sqlite"
 	"drover.farm/internal/store/storetest"
@@ -69,6 +71,31 @@ func TestOpenRefusesANewerDatabase(t *testing.T) {
 	if farm.CodeOf(err) != farm.Conflict || !strings.Contains(err.Error(), "newer Drover") {
 		t.Errorf("a newer database is answered with %v", err)
 	}
+}
+
+// TestOpenKeepsTalliesOfAnOlderDatabase opens one in which a worker's tally is
+// part of its body.
+func TestOpenKeepsTalliesOfAnOlderDatabase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "farm.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	older, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := older.UpTo(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("INSERT INTO workers (id, body) VALUES " + storetest.OlderWorkers); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	s := open(t, dir)
+	defer s.Close()
+	storetest.OlderTallies(t, s)
 }
 
 func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {

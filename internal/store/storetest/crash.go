@@ -86,14 +86,16 @@ func acquire(ctx context.Context, s farm.Store) (int64, error) {
 func transaction(n int64) *farm.Batch {
 	b := &farm.Batch{
 		Values:  map[string]string{"n": strconv.FormatInt(n, 10)},
-		Workers: []*farm.Worker{{ID: 1, Name: "w", Done: n, Created: epochTime}},
 		Entries: []*farm.Entry{{Account: "ann", Job: crashJob, Earned: farm.Points(n), Updated: epochTime}},
 		Events:  []farm.Event{{ID: n, Time: epochTime, Type: "task.done", Job: crashJob}},
 	}
 	step := farm.Step{Job: crashJob, Name: "Render", Tasks: 1 << 40, State: farm.StepReady, Next: n * crashTasks, Running: crashTasks, Done: (n - 1) * crashTasks}
+	worker := []*farm.Worker{{ID: 1, Name: "w", Done: n, Created: epochTime}}
 	if n == 1 {
+		b.Workers = worker
 		b.NewJobs = []*farm.Job{{ID: crashJob, Owner: "ann", State: farm.JobRunning, Created: epochTime, Spec: farm.Spec{Name: "crash"}, Steps: []farm.Step{step}}}
 	} else {
+		b.Tallies = worker
 		b.Steps = []*farm.Step{&step}
 	}
 	for i := (n - 1) * crashTasks; i < n*crashTasks; i++ {

@@ -356,6 +356,10 @@ func testWorkers(t *testing.T, open Factory) {
 	shown.State, shown.Leases = farm.WorkerIdle, []farm.LeaseInfo{{ID: 1}}
 	b.commit(&farm.Batch{Workers: []*farm.Worker{&shown, {ID: 6, Name: "gone"}}})
 	b.commit(&farm.Batch{DropWorkers: []int64{6}})
+	told := *w
+	told.Name, told.Done, told.Power, told.Earned = "not written", 5, 0.25, 1501
+	b.commit(&farm.Batch{Tallies: []*farm.Worker{&told}})
+	w.Done, w.Power, w.Earned = told.Done, told.Power, told.Earned
 	b.reopen()
 	b.same("workers", must[[]*farm.Worker](t)(b.s.Workers(t.Context())), []*farm.Worker{w})
 	if s := b.load(); s.MaxWorker != 6 {
