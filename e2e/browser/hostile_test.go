@@ -28,7 +28,6 @@ printf '%s' '<script>alert(7)</script>' > "$out/c <b onmouseover=alert(8)>.html"
 	f.WaitJob(bad, long)
 	for _, login := range []string{"admin", "ann"} {
 		p := open(t, f, login)
-		p.refused = fmt.Sprintf("/ui/jobs/%d/tasks/0/0/out/1", job) // no picture, whatever its name
 		for _, path := range []string{"/ui/", "/ui/jobs", "/ui/jobs/%d", "/ui/jobs/%d?state=done", "/ui/jobs/%d?by=picture", "/ui/jobs/%d/details", "/ui/jobs/%d/timeline", "/ui/jobs/%d/tasks/0/0", "/ui/workers", "/ui/workers/1", "/ui/jobs?q=%%3Cscript%%3Ealert(9)%%3C/script%%3E"} {
 			p.to(fmt.Sprintf(path+"%[2]s", job, ""))
 			p.await(`document.querySelector('main h1')`)
@@ -39,6 +38,7 @@ printf '%s' '<script>alert(7)</script>' > "$out/c <b onmouseover=alert(8)>.html"
 			p.quiet()
 		}
 		p.to(fmt.Sprintf("/ui/jobs/%d/tasks/0/0", job))
+		p.await(`document.querySelector('.stage.none').textContent.includes('No preview')`) // b.png
 		p.await(`document.querySelector('.log').textContent.includes('` + hostile[:20] + `') && !document.querySelector('.log').textContent.includes('\u001b')`)
 		p.to(fmt.Sprintf("/ui/jobs/%d/tasks/0/0", bad))
 		p.await(`document.querySelector('.ln.bad').textContent.includes('` + hostile[:20] + `')`)

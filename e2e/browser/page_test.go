@@ -27,9 +27,6 @@ type tab struct {
 	farm   *harness.Farm
 	mu     sync.Mutex
 	errors []string
-	// refused is the address of what the farm rightly does not give, of which the
-	// browser complains.
-	refused string
 }
 
 // open opens an empty page; with a login, one that is signed in. At the end of
@@ -81,9 +78,6 @@ func (p *tab) hear(ev any) {
 			for _, a := range e.Args {
 				text += string(a.Value) + a.Description + " "
 			}
-			if text == `"[object Event]" ` {
-				text = "" // htmx logs the end of a stream when its page is left before the stream is closed
-			}
 		}
 	case *cdplog.EventEntryAdded:
 		if e.Entry.Level == cdplog.LevelError || e.Entry.Source == cdplog.SourceSecurity {
@@ -106,9 +100,6 @@ func (p *tab) quiet() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range p.errors {
-		if p.refused != "" && strings.Contains(e, p.refused) {
-			continue
-		}
 		p.Errorf("a page complains: %s", e)
 	}
 	p.errors = nil

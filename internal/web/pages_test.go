@@ -322,6 +322,12 @@ func TestHostilePicture(t *testing.T) {
 	b.finish(w, b.claim(w), "page.png", []byte("<html><script>alert(1)</script>"))
 	b.finish(w, b.claim(w), "real.png", drawing(2))
 	sam := b.open("sam")
+	if p := sam.page("/ui/jobs/1000/tasks/0/0"); strings.Contains(p, "<img") || !strings.Contains(p, "No preview: this file is named like a picture and is none.") || !strings.Contains(p, "/file/0\" download") || strings.Contains(p, "Compare with") {
+		t.Errorf("the page of a picture that is none: %s", textOf(p))
+	}
+	if p := sam.page("/ui/jobs/1000/tasks/0/1"); !strings.Contains(p, `<img src="/ui/jobs/1000/tasks/0/1/out/0`) || strings.Contains(p, "No preview") {
+		t.Errorf("the page of a picture: %s", textOf(p))
+	}
 	if a := sam.get("/ui/jobs/1000/tasks/0/0/out/0"); a.status != 400 || strings.Contains(a.body, "<script>alert") {
 		t.Errorf("a page that is called a picture: %d %s", a.status, a.body)
 	}

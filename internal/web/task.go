@@ -1,14 +1,19 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"drover.farm/internal/blob"
 	"drover.farm/internal/blob/tus"
 	"drover.farm/internal/farm"
+	"drover.farm/internal/frame"
 	"drover.farm/internal/renderer"
 )
 
@@ -37,6 +42,7 @@ type outputView struct {
 	N       int
 	File    farm.File
 	Picture bool // a browser can be shown it
+	None    bool // it is named like a picture and is none
 	Range   bool // has light values: exposure counts
 	Src     string
 	Save    string // address of the file itself
@@ -68,6 +74,14 @@ func outputsOf(k farm.TaskKey, fs []farm.File) []outputView {
 	return out
 }
 
+// firstPicture is the first file that is named like a picture, -1 for none.
+func firstPicture(fs []farm.File) int {
+	return slices.IndexFunc(fs, func(f farm.File) bool {
+		_, known := pictureKinds[strings.ToLower(path.Ext(f.Name))]
+		return known && !renderer.HandedOn(f.Name)
+	})
+}
+
 // attemptOutputs are files of an attempt that do not count.
 func attemptOutputs(k farm.TaskKey, n int, fs []farm.File) []outputView {
 	out := outputsOf(k, fs)
@@ -85,16 +99,16 @@ func (p *taskPage) compare(with string) error {
 	if with == "" {
 		return nil
 	}
-	if with == "counts" && len(p.Task.Outputs) > 0 {
-		p.With, p.WithText = taskLink(p.Task.TaskKey)+"/out/0", "the one that counts"
+	if n := firstPicture(p.Task.Outputs); with == "counts" && n >= 0 {
+		p.With, p.WithText = fmt.Sprintf("%s/out/%d", taskLink(p.Task.TaskKey), n), "the one that counts"
 		return nil
 	}
 	if s, ok := strings.CutPrefix(with, "attempt-"); ok {
 		n, err := parseNumber(s)
-		if err != nil || n < 1 || n > int64(len(p.Attempts)) || len(p.Attempts[n-1].Outputs) == 0 {
+		if err != nil || n < 1 || n > int64(len(p.Attempts)) || firstPicture(p.Attempts[n-1].Outputs) < 0 {
 			return farm.Errorf(farm.NotFound, "there is no picture of attempt %q to compare with", clip(s, 20))
 		}
-		p.With, p.WithText = fmt.Sprintf("%s/attempts/%d/out/0", taskLink(p.Task.TaskKey), n), fmt.Sprintf("attempt %d", n)
+		p.With, p.WithText = fmt.Sprintf("%s/attempts/%d/out/%d", taskLink(p.Task.TaskKey), n, firstPicture(p.Attempts[n-1].Outputs)), fmt.Sprintf("attempt %d", n)
 		return nil
 	}
 	ids := strings.Split(with, "/")
@@ -142,6 +156,44 @@ func (v *visit) taskOf() (*farm.Job, *farm.TaskView, error) {
 	return j, t, err
 }
 
+// maxLooked is how many files of a task are looked into for its page.
+const maxLooked = 32
+
+// lookInto finds files that are named like pictures and are none. Those that have a
+// thumbnail were proved when they came.
+func (s *site) lookInto(ctx context.Context, outs []outputView) {
+	looked := 0
+	for i := range outs {
+		o := &outs[i]
+		if !o.Picture || o.File.Thumb != "" || looked == maxLooked {
+			continue
+		}
+		looked++
+		if ok, err := s.looksLikePicture(ctx, o.File.SHA256); err == nil && !ok {
+			o.Picture, o.None = false, true
+		}
+	}
+}
+
+func (s *site) looksLikePicture(ctx context.Context, sha string) (bool, error) {
+	h, err := blob.ParseHash(sha)
+	if err != nil {
+		return false, err
+	}
+	f, err := s.Blobs.Open(ctx, h)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	head := make([]byte, frame.HeadLen)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	_, ok := frame.Looks(head[:n])
+	return ok, nil
+}
+
 func (v *visit) task() error {
 	j, t, err := v.taskOf()
 	if err != nil {
@@ -174,6 +226,7 @@ func (v *visit) task() error {
 			p.Shown, p.Refused = attemptOutputs(t.TaskKey, p.Attempt, fs), true
 		}
 	}
+	v.lookInto(v.ctx(), p.Shown)
 	v.page(http.StatusOK, "task", "jobs", fmt.Sprintf("%s, %s", h.Spec.Name, p.Label), p)
 	return nil
 }
@@ -291,6 +344,11 @@ func (v *visit) jobThumb() error {
 	return farm.Errorf(farm.NotFound, "job %d has no pictures yet", id)
 }
 
+// Looks reports whether there is a picture to look at.
+func (p taskPage) Looks() bool {
+	return slices.ContainsFunc(p.Shown, func(o outputView) bool { return o.Picture })
+}
+
 // other is a picture that the one shown can be compared with.
 type other struct{ Href, Text string }
 
@@ -301,7 +359,7 @@ func (p taskPage) Others() []other {
 	keep := "?"
 	if p.Refused {
 		keep = fmt.Sprintf("?attempt=%d&", p.Attempt)
-		if len(p.Task.Outputs) > 0 {
+		if firstPicture(p.Task.Outputs) >= 0 {
 			out = append(out, other{keep + "with=counts", "the one that counts"})
 		}
 	}
@@ -309,7 +367,7 @@ func (p taskPage) Others() []other {
 		out = append(out, other{fmt.Sprintf("%swith=%d/%d/%d", keep, k.Job, k.Step, k.Index-1), "the frame before"})
 	}
 	for _, a := range p.Attempts {
-		if len(a.Outputs) > 0 && !(p.Refused && a.N == p.Attempt) {
+		if firstPicture(a.Outputs) >= 0 && !(p.Refused && a.N == p.Attempt) {
 			out = append(out, other{fmt.Sprintf("%swith=attempt-%d", keep, a.N), fmt.Sprintf("attempt %d, which did not count", a.N)})
 		}
 	}

@@ -6,30 +6,45 @@ const $ = (sel, root = document) => root.querySelector(sel);
 const $$ = (sel, root = document) => [...root.querySelectorAll(sel)];
 
 /* ---- live: one stream a page, closed while the tab is hidden ---- */
-const sources = new Set();
+// A line is what htmx takes for its EventSource. It opens one anew whenever that
+// takes it, and has no onerror to be called: that a stream ends is no fault, it
+// comes with every page that is left, and htmx would log it as one.
+class Line {
+  heard = []; wait = 500;
+  constructor(url) { this.url = url; this.open(); }
+  open() {
+    clearTimeout(this.timer);
+    const s = this.source = new EventSource(this.url, { withCredentials: true });
+    for (const [name, f] of this.heard) s.addEventListener(name, f);
+    s.addEventListener('open', () => { this.wait = 500; clearTimeout(this.lost); $('#offline').hidden = true; });
+    s.addEventListener('error', () => {
+      clearTimeout(this.lost);
+      this.lost = setTimeout(() => { $('#offline').hidden = document.hidden; }, 1500); // not for a page that is being left
+      if (s.readyState !== EventSource.CLOSED) return; // the browser tries again
+      this.timer = setTimeout(() => this.open(), this.wait);
+      this.wait = Math.min(2 * this.wait, 60000);
+    });
+  }
+  close() { clearTimeout(this.timer); clearTimeout(this.lost); this.source.close(); }
+  addEventListener(name, f) { this.heard.push([name, f]); this.source.addEventListener(name, f); }
+  removeEventListener(name, f) { this.heard = this.heard.filter((h) => h[0] !== name || h[1] !== f); this.source.removeEventListener(name, f); }
+}
+const lines = new Set();
 htmx.createEventSource = (url) => {
-  const s = new EventSource(url, { withCredentials: true });
-  sources.add(s);
-  s.addEventListener('open', () => { $('#offline').hidden = true; });
-  s.addEventListener('error', () => { if (!document.hidden) $('#offline').hidden = false; });
-  s.addEventListener('cells', (e) => changeCells(JSON.parse(e.data)));
-  s.addEventListener('reload', (e) => reload(e.data));
-  return s;
+  const line = new Line(url);
+  lines.add(line);
+  line.addEventListener('cells', (e) => changeCells(JSON.parse(e.data)));
+  line.addEventListener('reload', (e) => reload(e.data));
+  return line;
 };
 let hiding;
 document.addEventListener('visibilitychange', () => {
   clearTimeout(hiding);
-  if (document.hidden) {
-    hiding = setTimeout(() => { for (const s of sources) s.close(); }, 15000);
-    return;
-  }
-  for (const s of sources) {
-    if (s.readyState !== EventSource.CLOSED) continue;
-    sources.delete(s);
-    if (s.onerror) s.onerror(new Event('error')); // htmx opens it anew
-  }
+  if (document.hidden) hiding = setTimeout(() => { for (const l of lines) l.close(); }, 15000);
+  else for (const l of lines) if (l.source.readyState === EventSource.CLOSED) l.open();
 });
-addEventListener('pagehide', () => { for (const s of sources) s.close(); });
+addEventListener('pagehide', () => { for (const l of lines) l.close(); });
+addEventListener('pageshow', (e) => { if (e.persisted) for (const l of lines) l.open(); });
 
 // reload shows a page anew whose state has moved on.
 function reload(sig) {
@@ -151,6 +166,23 @@ function chooser(grid) {
 }
 
 /* ---- the viewer ---- */
+// noPreview says that a picture cannot be shown, in the place of a broken one.
+function noPreview(img) {
+  const stage = img.closest('[data-viewer] .stage');
+  if (!stage) {
+    if (img.closest('.strip, .pic, .item, .thumb')) img.replaceWith(Object.assign(document.createElement('span'), { className: 'nopic', textContent: 'no preview' }));
+  } else if (img.matches('.other')) {
+    img.remove();
+    $('[data-split]', stage.parentNode).closest('label').replaceChildren('There is nothing to compare with: the other file cannot be shown.');
+  } else {
+    stage.className = 'stage none';
+    stage.textContent = 'No preview: this file cannot be shown as a picture.';
+    for (const a of ['tabindex', 'role', 'aria-label']) stage.removeAttribute(a);
+    $$('[data-zoom], .inline', stage.parentNode).forEach((b) => b.remove());
+  }
+}
+document.addEventListener('error', (e) => { if (e.target.matches && e.target.matches('main img')) noPreview(e.target); }, true);
+
 function viewer(fig) {
   const stage = $('.stage', fig), pair = $('.pair', fig), img = $('img', pair);
   let zoom = 0; // 0: fit
@@ -373,7 +405,7 @@ function walk(entry, path = '') {
 /* ---- keys ---- */
 let leader = 0;
 document.addEventListener('keydown', (e) => {
-  if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea, [contenteditable]')) return;
+  if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea, dialog')) return;
   const fig = $('[data-viewer]'), reel = $('[data-film]');
   if (leader && Date.now() - leader < 1500) {
     leader = 0;
@@ -381,13 +413,14 @@ document.addEventListener('keydown', (e) => {
     if (a) { e.preventDefault(); a.click(); }
     return;
   }
+  const moves = e.target.closest('.stage.zoomed, .log'); // what arrows scroll
   const click = (sel) => { const a = $(sel); if (a) { e.preventDefault(); a.click(); } };
   switch (e.key) {
     case 'g': leader = Date.now(); break;
     case '?': $('#keys').showModal(); break;
     case '/': if ($('#search')) { e.preventDefault(); $('#search').focus(); } break;
-    case 'ArrowLeft': click('a[rel=prev]'); break;
-    case 'ArrowRight': click('a[rel=next]'); break;
+    case 'ArrowLeft': if (!moves) click('a[rel=prev]'); break;
+    case 'ArrowRight': if (!moves) click('a[rel=next]'); break;
     case '+': case '-': case '0': if (fig) { e.preventDefault(); fig.zoom(e.key); } break;
     case 'e': if ($('#error')) { $('#error').scrollIntoView({ block: 'center' }); $('pre.log').focus(); } break;
     case 'p': if (reel && reel.toggle) reel.toggle(); break;
@@ -403,6 +436,7 @@ function begin(root) {
     chooser(g);
   }
   $$('[data-viewer]', root).forEach(viewer);
+  for (const img of $$('.stage img[src]', root)) if (img.complete && !img.naturalWidth) noPreview(img); // before this ran
   $$('[data-follow]', root).forEach(follow);
   $$('[data-film]', root).forEach(film);
   $$('[data-drop]', root).forEach(dropzone);
