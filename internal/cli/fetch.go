@@ -57,6 +57,7 @@ type fetched struct {
 	Path   string `json:"path"`
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
+	mode   int
 }
 
 // fetchAtOnce is how many files are fetched at once.
@@ -119,7 +120,21 @@ func place(ctx context.Context, farm *client.Client, f *fetched) error {
 	if err := farm.Download(ctx, f.SHA256, f.Size, temp); err != nil {
 		return err
 	}
+	if f.mode&0o111 != 0 {
+		if err := makeExecutable(temp); err != nil {
+			return err
+		}
+	}
 	return os.Rename(temp, f.Path)
+}
+
+// makeExecutable lets whoever may read a file run it, too.
+func makeExecutable(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(path, info.Mode()|info.Mode()&0o444>>2)
 }
 
 // same reports whether a file has a content already.
@@ -165,11 +180,11 @@ func outputs(a *App, farm *client.Client, j *api.Job, patience time.Duration) ([
 				if out[i].SHA256 != f.SHA256 {
 					a.say("several tasks put out %s; the last one's is kept", name)
 				}
-				out[i].SHA256, out[i].Size = f.SHA256, f.Size
+				out[i].SHA256, out[i].Size, out[i].mode = f.SHA256, f.Size, f.Mode
 				continue
 			}
 			at[name] = len(out)
-			out = append(out, fetched{Name: name, SHA256: f.SHA256, Size: f.Size})
+			out = append(out, fetched{Name: name, SHA256: f.SHA256, Size: f.Size, mode: f.Mode})
 		}
 		if page.Next == "" {
 			return out, nil

@@ -25,7 +25,7 @@ func (c *Client) Download(ctx context.Context, hash string, size int64, path str
 	}
 	defer partLocks.Delete(path)
 	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return err
 	}

@@ -369,19 +369,25 @@ func (f *Farm) prove(ctx context.Context, r *Result) ([]File, error) {
 		check = j
 	}
 	outputs := slices.Clone(r.Outputs)
-	for i, o := range outputs {
-		if err := validName(o.Name); err != nil {
+	for i := range outputs {
+		if err := validName(outputs[i].Name); err != nil {
 			return nil, err
 		}
-		if f.blobs != nil {
-			size, err := f.blobs.Size(ctx, o.SHA256)
-			if isNotFound(err) {
-				return nil, Errorf(Invalid, "output %s: the content %s was not uploaded", quote(o.Name), o.SHA256)
-			} else if err != nil {
-				return nil, err
-			}
-			outputs[i].Size = size
+	}
+	if f.blobs != nil {
+		sizes, err := f.sizes(ctx, outputs)
+		if err != nil {
+			return nil, err
 		}
+		for i := range outputs {
+			o := &outputs[i]
+			var ok bool
+			if o.Size, ok = sizes[o.SHA256]; !ok {
+				return nil, Errorf(Invalid, "output %s: the content %s was not uploaded", quote(o.Name), o.SHA256)
+			}
+		}
+	}
+	for i, o := range outputs {
 		if check == nil {
 			continue
 		}

@@ -119,20 +119,32 @@ func (f *Farm) prepare(ctx context.Context, s *Submission) (*Job, error) {
 	if err := j.fix(s.Build); err != nil {
 		return nil, err
 	}
-	if f.blobs != nil {
-		for _, file := range j.Spec.Files {
-			size, err := f.blobs.Size(ctx, file.SHA256)
-			if isNotFound(err) {
-				return nil, Errorf(Invalid, "the file %s was not uploaded: its content %s is not in the store", quote(file.Name), file.SHA256)
-			} else if err != nil {
-				return nil, fmt.Errorf("look up %s: %w", file.Name, err)
-			}
-			if size != file.Size {
-				return nil, Errorf(Invalid, "the file %s was said to have %d bytes, but its content %s has %d", quote(file.Name), file.Size, file.SHA256, size)
-			}
-		}
+	if err := f.haveFiles(ctx, j.Spec.Files); err != nil {
+		return nil, err
 	}
 	return j, nil
+}
+
+// haveFiles makes sure that the contents of a job's files are there, and what the
+// job says they are.
+func (f *Farm) haveFiles(ctx context.Context, files []File) error {
+	if f.blobs == nil || len(files) == 0 {
+		return nil
+	}
+	sizes, err := f.sizes(ctx, files)
+	if err != nil {
+		return fmt.Errorf("look up the files: %w", err)
+	}
+	for _, file := range files {
+		size, ok := sizes[file.SHA256]
+		if !ok {
+			return Errorf(Invalid, "the file %s was not uploaded: its content %s is not in the store", quote(file.Name), file.SHA256)
+		}
+		if size != file.Size {
+			return Errorf(Invalid, "the file %s was said to have %d bytes, but its content %s has %d", quote(file.Name), file.Size, file.SHA256, size)
+		}
+	}
+	return nil
 }
 
 // fix pins a job that is being submitted.
@@ -303,10 +315,53 @@ func (f *Farm) validSpec(s *Spec) error {
 			return Errorf(Invalid, "a root's path is empty, too long or has a NUL")
 		}
 	}
-	for _, t := range s.Tags {
-		if err := validLabel("tag", t); err != nil {
+	for _, file := range s.Files {
+		for dir := path.Dir(file.Name); dir != "."; dir = path.Dir(dir) {
+			if seen[strconv.Itoa(file.Root)+"/"+dir] {
+				return Errorf(Invalid, "%s is a file of the job and cannot be the folder of %s, too", quote(dir), quote(file.Name))
+			}
+		}
+	}
+	if err := validWords("tag", s.Tags); err != nil {
+		return err
+	}
+	if err := validWords("door", s.Doors); err != nil {
+		return err
+	}
+	if len(s.Environments) > maxEnvironments {
+		return Errorf(Invalid, "the job has %d environment templates, more than the %d allowed", len(s.Environments), maxEnvironments)
+	}
+	return s.Check.valid()
+}
+
+// maxWords is how many tags a job or a worker has, and how many doors a job
+// names.
+const maxWords = 64
+
+func validWords(what string, words []string) error {
+	if len(words) > maxWords {
+		return Errorf(Invalid, "there are %d %ss, more than the %d allowed", len(words), what, maxWords)
+	}
+	for _, w := range words {
+		if err := validLabel(what, w); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// maxEdge is how many pixels a picture is wide or high at most.
+const maxEdge = 1 << 18
+
+// valid refuses a check that no picture could pass.
+func (c *Check) valid() error {
+	switch {
+	case c == nil:
+		return nil
+	case c.Width < 0 || c.Height < 0 || c.Width > maxEdge || c.Height > maxEdge:
+		return Errorf(Invalid, "the check asks for pictures of %d x %d pixels; give 1 to %d, or 0 for any", c.Width, c.Height, maxEdge)
+	case c.Pictures < 0:
+		return Errorf(Invalid, "the check asks for %d pictures of each task; give 1 or more, or 0 for one", c.Pictures)
 	}
 	return nil
 }

@@ -335,10 +335,8 @@ func (f *Farm) ChangeWorker(ctx context.Context, by Principal, id int64, c Worke
 		}
 	}
 	if c.Tags != nil {
-		for _, t := range *c.Tags {
-			if err := validLabel("tag", t); err != nil {
-				return nil, err
-			}
+		if err := validWords("tag", *c.Tags); err != nil {
+			return nil, err
 		}
 	}
 	var out *Worker

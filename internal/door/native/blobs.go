@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"drover.farm/internal/api"
 	"drover.farm/internal/blob"
 	"drover.farm/internal/farm"
@@ -15,6 +17,9 @@ import (
 
 // maxHashes is how many blobs one call may ask after.
 const maxHashes = 100_000
+
+// lookUps is how many blobs are looked up at once.
+const lookUps = 16
 
 // missing says which blobs have to be sent. Those that need not be are renewed,
 // so that they stay until the job that refers to them is there.
@@ -24,6 +29,7 @@ func (d *door) missing(ctx context.Context, _ *call, in api.Hashes) (api.Hashes,
 		return out, farm.Errorf(farm.Invalid, "%d hashes are more than the %d that one call takes", len(in.SHA256), maxHashes)
 	}
 	seen := make(map[string]bool, len(in.SHA256))
+	var ask []blob.Hash
 	for _, s := range in.SHA256 {
 		if seen[s] {
 			continue
@@ -33,11 +39,27 @@ func (d *door) missing(ctx context.Context, _ *call, in api.Hashes) (api.Hashes,
 		if err != nil {
 			return out, err
 		}
-		switch _, err := d.Blobs.Touch(ctx, h); {
-		case errors.Is(err, blob.ErrNotFound):
-			out.SHA256 = append(out.SHA256, s)
-		case err != nil:
-			return out, err
+		ask = append(ask, h)
+	}
+	// A disk renews many in the time of one.
+	gone := make([]bool, len(ask))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(lookUps)
+	for i, h := range ask {
+		g.Go(func() error {
+			_, err := d.Blobs.Touch(ctx, h)
+			if gone[i] = errors.Is(err, blob.ErrNotFound); gone[i] {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return out, err
+	}
+	for i, h := range ask {
+		if gone[i] {
+			out.SHA256 = append(out.SHA256, h.String())
 		}
 	}
 	return out, nil
