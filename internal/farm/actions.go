@@ -170,6 +170,7 @@ func (f *Farm) SetLimit(ctx context.Context, by Principal, name string, total fl
 			}
 			st.queue.Start(l.step.job.Owner, l.step.Needs)
 		}
+		st.limited++
 		if total < 0 {
 			delete(st.limits, name)
 			st.dirty.rest.Limits = slices.DeleteFunc(st.dirty.rest.Limits, func(l *Limit) bool { return l.Name == name })
@@ -205,8 +206,10 @@ func (f *Farm) Status(ctx context.Context) (*FarmStatus, error) {
 	out := &FarmStatus{Workers: make(map[WorkerState]int)}
 	err := f.do(ctx, func(st *state) error {
 		out.Maintenance = st.values[ValueMaintenance] == "on"
-		for _, w := range st.workers {
-			out.Workers[w.state()]++
+		for s, n := range st.roster.states {
+			if n > 0 {
+				out.Workers[s] = n
+			}
 		}
 		for _, j := range st.jobs {
 			if j.State.Ended() {

@@ -20,9 +20,12 @@ func (st *state) changed(j *job) {
 		st.visited = append(st.visited, j)
 	}
 }
-func (st *state) changedStep(s *step)     { st.dirty.steps[s] = struct{}{} }
-func (st *state) changedTask(t *Task)     { st.dirty.tasks[t.TaskKey] = t }
-func (st *state) changedWorker(w *worker) { st.dirty.workers[w.ID] = w }
+func (st *state) changedStep(s *step) { st.dirty.steps[s] = struct{}{} }
+func (st *state) changedTask(t *Task) { st.dirty.tasks[t.TaskKey] = t }
+func (st *state) changedWorker(w *worker) {
+	st.dirty.workers[w.ID] = w
+	st.count(w)
+}
 
 // changedTally notes what each success changes of a worker, which is all that is
 // written of it then: whole rows would be a third of what a busy farm writes.
@@ -166,7 +169,7 @@ func (st *state) abandon(err *Error) {
 		c.answer(nil, err)
 	}
 	st.fresh, st.granted = nil, nil
-	for _, w := range st.workers {
+	for w := range st.everybody {
 		if w.beat != nil {
 			w.beat.answer(nil, err)
 			w.beat = nil

@@ -106,8 +106,10 @@ func (f *Farm) process(st *state, batch []*op) *state {
 	f.meter.ops.Add(int64(len(batch)))
 	for _, o := range batch {
 		o.err = o.apply(st)
+		st.walked()
 	}
 	st.match()
+	st.walked()
 	b := st.takeBatch()
 	var err error
 	if !b.Empty() {

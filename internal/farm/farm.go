@@ -112,7 +112,18 @@ func (f *Farm) Value(name string) string {
 func (f *Farm) LastEvent() int64 { return f.latest.Load() }
 
 // meter counts what the dispatcher did.
-type meter struct{ batches, ops, claims, completions, sheds, looks atomic.Int64 }
+type meter struct {
+	batches, ops, claims, completions, sheds, looks atomic.Int64
+	// Workers that operations went through, and those of the one that went through
+	// most; written by the dispatcher alone.
+	walked, longest atomic.Int64
+}
+
+// walk adds how many workers an operation went through.
+func (m *meter) walk(n int) {
+	m.walked.Add(int64(n))
+	m.longest.Store(max(m.longest.Load(), int64(n)))
+}
 
 // Metrics are counters since the start, and how full the dispatcher's queue is.
 // Looks is how often work was looked for: with few of them for each claim, hand-out

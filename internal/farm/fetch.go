@@ -3,7 +3,6 @@ package farm
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -66,12 +65,13 @@ func (st *state) equip(w *worker) {
 		st.houred[w.ID] = w
 	}
 	st.stirred(w)
+	st.renewed(w)
 }
 
 // equipAll does so for all workers, after the library has changed.
 func (st *state) equipAll() {
-	for _, id := range slices.Sorted(maps.Keys(st.workers)) { // the first ones try what is on trial
-		st.equip(st.workers[id])
+	for w := range st.everybody { // the first ones try what is on trial
+		st.equip(w)
 	}
 	st.queue.Touch()
 }

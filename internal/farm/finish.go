@@ -292,7 +292,7 @@ func (st *state) judge(w *worker, s *step, e ending) {
 	switch {
 	case e.outcome == OutcomeDone:
 		w.Done++
-		delete(s.fails, w.ID)
+		st.forgive(s, w)
 		if len(w.Streak) == 0 && w.Faults == 0 {
 			if st.workers[w.ID] == w {
 				st.changedTally(w)

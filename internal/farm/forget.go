@@ -1,9 +1,7 @@
 package farm
 
 import (
-	"cmp"
 	"context"
-	"slices"
 	"time"
 )
 
@@ -50,12 +48,11 @@ func (st *state) forgetWorkers() int {
 	}
 	end := st.now.Add(-st.f.settings.ForgetWorkers)
 	var old []*worker
-	for _, w := range st.workers {
+	for w := range st.everybody {
 		if !w.Online && !w.Disabled && len(w.Tags) == 0 && w.Seen.Before(end) && len(w.leases) == 0 && len(w.claims) == 0 {
 			old = append(old, w)
 		}
 	}
-	slices.SortFunc(old, func(a, b *worker) int { return cmp.Compare(a.ID, b.ID) })
 	old = old[:min(len(old), maxForgotten)]
 	for _, w := range old {
 		st.dropWorker(w)

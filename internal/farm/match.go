@@ -167,6 +167,7 @@ func (st *state) remain(c *claim) {
 // stirred notes that something of a worker has changed, so that its claims may
 // be served now, or belong with others.
 func (st *state) stirred(w *worker) {
+	st.count(w)
 	if len(w.claims) > 0 {
 		st.moved = append(st.moved, w)
 	}

@@ -59,12 +59,8 @@ func (f *Farm) Versions(ctx context.Context, product string) ([]string, error) {
 
 func (st *state) versions(product string) []string {
 	seen := map[string]bool{}
-	for _, w := range st.workers {
-		for _, r := range w.Machine.Renderers {
-			if r.Product == product {
-				seen[r.Version] = true
-			}
-		}
+	for w := range st.everybody {
+		w.Machine.versions(product, seen)
 	}
 	for _, b := range st.builds {
 		if b.Product == product && b.State != BuildAside {
@@ -74,17 +70,31 @@ func (st *state) versions(product string) []string {
 	return slices.SortedFunc(maps.Keys(seen), func(a, b string) int { return compareVersions(b, a) })
 }
 
-// stranded says so when a job waits for a version of its renderer that nobody
+// versions notes which versions of a renderer the machine has installed.
+func (m *Machine) versions(product string, seen map[string]bool) {
+	for _, r := range m.Renderers {
+		if r.Product == product {
+			seen[r.Version] = true
+		}
+	}
+}
+
+// stranded says so when the job waits for a version of its renderer that nobody
 // has any more; "" else.
-func (st *state) stranded(j *job) string {
-	if j.Build == "" || slices.Contains(st.versions(j.Spec.Renderer), j.Build) {
+func (q *inquiry) stranded() string {
+	j := q.job
+	if j.Build == "" || q.installed[j.Build] {
 		return ""
 	}
 	why := "is not there any more"
-	for _, b := range st.builds {
-		if b.Product == j.Spec.Renderer && b.Version == j.Build && b.State == BuildAside {
-			why = "was set aside" + because(b.Reason)
+	for _, b := range q.builds {
+		if b.Product != j.Spec.Renderer || b.Version != j.Build {
+			continue
 		}
+		if b.State != BuildAside {
+			return ""
+		}
+		why = "was set aside" + because(b.Reason)
 	}
 	return fmt.Sprintf("it is rendered with %s %s, which %s; \"drover job build %d\" lets it go on with another version", j.Spec.Renderer, j.Build, why, j.ID)
 }

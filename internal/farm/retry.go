@@ -74,7 +74,7 @@ func (st *state) pickRetry(s *step, worker int64) (int64, bool) {
 				best = i
 			}
 		case best < 0 && (second < 0 || i < second):
-			if !st.othersFit(s, func(id int64) bool { return !slices.Contains(r.tried, id) }) {
+			if !st.untriedFit(s, r.tried) {
 				second = i
 			}
 		}

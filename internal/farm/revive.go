@@ -177,6 +177,7 @@ func (st *state) reviveRows(j *job, rows []*Task) (int64, error) {
 			n += s.Retrying + s.Untouched()
 			s.State = StepBlocked
 			clear(s.fails)
+			s.better = nil
 			st.changedStep(s)
 		}
 	}

@@ -55,17 +55,12 @@ func (st *state) sample() {
 // writeSample adds how the farm stands and writes the span down.
 func (st *state) writeSample() {
 	s := &st.span
-	s.Waiting, s.Running, s.Workers = 0, 0, 0
+	s.Waiting, s.Running, s.Workers = 0, 0, st.roster.online()
 	for _, j := range st.jobs {
 		if !j.State.Ended() {
 			c := j.Counts()
 			s.Waiting += c.Waiting
 			s.Running += c.Running
-		}
-	}
-	for _, w := range st.workers {
-		if w.Online {
-			s.Workers++
 		}
 	}
 	if s.Done+s.Failed+s.Waiting+s.Running == 0 && s.Workers == 0 {

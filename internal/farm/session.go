@@ -97,11 +97,7 @@ func (f *Farm) Outlook(ctx context.Context, workerID int64) (*Outlook, error) {
 			return Errorf(Gone, "worker %d is not known here any more; register again", workerID)
 		}
 		out.Worker, out.Maintenance, out.Balance = st.show(w), st.values[ValueMaintenance] == "on", st.balance[w.User]
-		for _, o := range st.workers {
-			if o.Online {
-				out.Machines++
-			}
-		}
+		out.Machines = st.roster.online()
 		for _, j := range st.jobs {
 			if j.State.Ended() {
 				continue

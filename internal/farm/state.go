@@ -23,6 +23,7 @@ type state struct {
 
 	jobs      map[int64]*job // those that have not ended, and others while needed
 	workers   map[int64]*worker
+	roster    roster // of workers
 	byKey     map[string]*worker
 	workersOf map[string]int // of each account, how many
 	leases    map[int64]*lease
@@ -31,6 +32,7 @@ type state struct {
 	users     map[string]*User
 	tokens    tokens
 	limits    map[string]*Limit
+	limited   int // how often these were set
 	values    map[string]string
 	builds    map[int64]*Build
 	packs     map[string]*Pack
@@ -97,6 +99,8 @@ type step struct {
 	running map[int64][]*lease // by index; two when a straggler was doubled
 	begun   []*lease           // in order of their start; some have ended
 	fails   map[int64]int      // failures in a row, by worker
+	better  *others            // workers on which it does not fail
+	fit     *others            // workers that could run it
 	cost    float64            // of the frames finished since the farm started, in seconds of an average machine
 	costN   int64              // how many these are
 	peak    int64              // most memory that one of them took
@@ -105,6 +109,7 @@ type step struct {
 
 type worker struct {
 	*Worker
+	enlisted
 	info    sched.Worker
 	leases  map[int64]*lease
 	seen    time.Time
@@ -182,6 +187,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 		st.limits[l.Name] = l
 		st.queue.SetLimit(l.Name, l.Total)
 	}
+	slices.SortFunc(snap.Workers, func(a, b *Worker) int { return cmp.Compare(a.ID, b.ID) })
 	for _, w := range snap.Workers {
 		st.adopt(w)
 	}
@@ -201,8 +207,8 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 	for _, t := range snap.Tasks {
 		st.resume(t)
 	}
-	for _, j := range st.jobs {
-		for _, s := range j.steps {
+	for _, row := range snap.Jobs { // in an order, for so they stand in the queue
+		for _, s := range st.jobs[row.ID].steps {
 			slices.SortFunc(s.begun, func(a, b *lease) int { return cmp.Or(a.started.Compare(b.started), cmp.Compare(a.id, b.id)) })
 			st.place(s)
 		}
@@ -221,6 +227,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 func (st *state) adopt(row *Worker) *worker {
 	w := &worker{Worker: row, leases: make(map[int64]*lease), seen: st.now}
 	st.workers[w.ID] = w
+	st.enlist(w)
 	st.byKey[w.Door+"\x00"+w.User+"\x00"+w.Key] = w
 	st.workersOf[w.User]++
 	st.equip(w)
@@ -404,7 +411,7 @@ func (st *state) replace(s *step) {
 
 // takes reports whether the worker may have one of the step's waiting tasks.
 func (st *state) takes(s *step, worker int64) bool {
-	if s.fails[worker] >= st.f.settings.AvoidAfter && st.othersFit(s, func(id int64) bool { return s.fails[id] < st.f.settings.AvoidAfter }) {
+	if st.avoided(s, worker) {
 		return false
 	}
 	if !st.bounds.allow(s, st.workers[worker]) {
@@ -418,23 +425,6 @@ func (st *state) takes(s *step, worker int64) bool {
 	}
 	_, ok := st.pickRetry(s, worker)
 	return ok
-}
-
-// othersFit reports whether some worker that is there and that ok accepts could
-// run the step's tasks.
-func (st *state) othersFit(s *step, ok func(worker int64) bool) bool {
-	for id, w := range st.workers {
-		if !w.Online || w.Disabled || w.Aside || !ok(id) {
-			continue
-		}
-		if len(w.Rules.Owners) > 0 && !slices.Contains(w.Rules.Owners, s.job.Owner) || len(w.Rules.Jobs) > 0 && !slices.Contains(w.Rules.Jobs, s.Job) {
-			continue
-		}
-		if s.Needs.Fit(&w.info, st.queue.Limits()) {
-			return true
-		}
-	}
-	return false
 }
 
 // tried lists the workers that the task failed on since it last started anew.

@@ -135,6 +135,7 @@ func (st *state) lookAtHours() {
 		if c := w.closed(st.now); w.Online && c != w.shut {
 			w.shut = c
 			st.stirred(w)
+			st.renewed(w)
 			st.queue.Touch() // others may have what it is not to take, or the other way round
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,18 +47,11 @@ type ETA struct{ Likely, Earliest, Latest time.Duration }
 
 // Why explains a job.
 func (f *Farm) Why(ctx context.Context, id int64) (*Explanation, error) {
-	var out *Explanation
-	err := f.do(ctx, func(st *state) error {
-		j, err := st.job(id)
-		if err != nil {
-			return err
-		}
-		out = st.explain(j)
-		return nil
-	})
+	q, err := f.inquire(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	out := q.explain()
 	for i := range out.Steps {
 		if out.Steps[i].Failed, err = f.errors(ctx, id, i); err != nil {
 			return nil, err
@@ -83,10 +77,12 @@ func (f *Farm) errors(ctx context.Context, job int64, step int) ([]string, error
 	return out, nil
 }
 
-func (st *state) explain(j *job) *Explanation {
-	out := &Explanation{Job: j.ID, State: j.State, ETA: st.eta(j)}
-	for _, s := range j.steps {
-		out.Steps = append(out.Steps, st.explainStep(j, s))
+func (q *inquiry) explain() *Explanation {
+	j := q.job
+	out := &Explanation{Job: j.ID, State: j.State, ETA: j.eta()}
+	lost := q.stranded()
+	for i := range j.Steps {
+		out.Steps = append(out.Steps, q.explainStep(&j.Steps[i], lost))
 	}
 	c := j.Counts()
 	switch {
@@ -98,7 +94,7 @@ func (st *state) explain(j *job) *Explanation {
 		out.Summary = "the job was canceled" + because(j.Reason)
 	case j.State == JobPaused:
 		out.Summary = fmt.Sprintf("the job is paused%s; \"drover job resume %d\" lets it go on", because(j.Reason), j.ID)
-	case st.values[ValueMaintenance] == "on":
+	case q.maintenance:
 		out.Summary = "the farm is in maintenance: no work is handed out until \"drover maintenance off\""
 	case c.Waiting == 0:
 		out.Summary = "nothing of it waits; running: " + num(c.Running, "task")
@@ -114,14 +110,14 @@ func (st *state) explain(j *job) *Explanation {
 	return out
 }
 
-func (st *state) explainStep(j *job, s *step) StepExplanation {
+func (q *inquiry) explainStep(s *Step, lost string) StepExplanation {
 	out := StepExplanation{Step: s.Name, State: s.State, Waiting: s.Counts().Waiting}
 	switch {
 	case s.State == StepBlocked:
 		var names []string
 		for _, d := range s.DependsOn {
-			if j.steps[d].State != StepDone {
-				names = append(names, j.steps[d].Name)
+			if q.job.Steps[d].State != StepDone {
+				names = append(names, q.job.Steps[d].Name)
 			}
 		}
 		out.Text = "it waits until these steps are done: " + strings.Join(names, ", ")
@@ -133,50 +129,57 @@ func (st *state) explainStep(j *job, s *step) StepExplanation {
 		out.Text = "none of its tasks waits"
 		return out
 	}
-	out.Classes = st.classes(j, s)
-	if out.Text = st.stranded(j); out.Text == "" {
-		out.Text = st.sum(s, out.Classes)
+	in := q.steps[s.Index]
+	if in == nil {
+		out.Text = "its tasks have just begun to wait"
+		return out
+	}
+	out.Classes = in.byCount()
+	if out.Text = lost; out.Text == "" {
+		out.Text = q.sum(in, out.Classes)
 	}
 	return out
 }
 
-// classes groups the farm's workers by what keeps them from the step.
-func (st *state) classes(j *job, s *step) []WorkerClass {
-	row := &sched.Step{Job: s.Job, Index: s.Index, Owner: j.Owner, Priority: j.Priority, Needs: s.Needs,
-		Takes: func(worker int64) bool { return st.takes(s, worker) }}
-	byKey := make(map[string]*WorkerClass)
-	for _, id := range slices.Sorted(maps.Keys(st.workers)) {
-		w := st.workers[id]
-		w.info.Closed = w.closed(st.now)
-		rs := append(st.f.unreached(j.Job, w.Worker), st.queue.Explain(row, &w.info)...)
-		for i := range rs {
-			if obstacle := st.f.obstacles[rs[i].Have]; rs[i].Code == "form" && obstacle != nil {
-				rs[i].Want = obstacle(&j.Spec)
-			}
-			st.unbuilt(&rs[i], w)
-		}
-		key := fmt.Sprint(rs)
-		c := byKey[key]
-		if c == nil {
-			c = &WorkerClass{Reasons: rs, Fits: !slices.ContainsFunc(rs, func(r sched.Reason) bool { return !r.Passing }), Change: changeFor(rs)}
-			byKey[key] = c
-		}
-		c.Workers++
-		if len(c.Names) < 5 {
-			c.Names = append(c.Names, w.Name)
-		}
-	}
-	out := make([]WorkerClass, 0, len(byKey))
-	for _, k := range slices.Sorted(maps.Keys(byKey)) {
-		out = append(out, *byKey[k])
+// byCount lists the classes, those of most workers first.
+func (g *group) byCount() []WorkerClass {
+	out := make([]WorkerClass, 0, len(g.classes))
+	for _, k := range slices.Sorted(maps.Keys(g.classes)) {
+		out = append(out, *g.classes[k])
 	}
 	slices.SortStableFunc(out, func(a, b WorkerClass) int { return cmp.Compare(b.Workers, a.Workers) })
 	return out
 }
 
+// reasons are why the worker does not get the steps of the group.
+func (q *inquiry) reasons(g *group, h *hand) []sched.Reason {
+	s := &sched.Step{Job: q.job.ID, Index: g.step, Owner: q.job.Owner, Needs: g.needs, Takes: func(id int64) bool { return !g.avoided[id] }}
+	rs := append(q.f.unreached(q.job, &h.row), sched.Explain(s, &h.info, q.limits)...)
+	for i := range rs {
+		if obstacle := q.f.obstacles[rs[i].Have]; rs[i].Code == "form" && obstacle != nil {
+			rs[i].Want = obstacle(&q.job.Spec)
+		}
+		q.unbuilt(&rs[i], h)
+	}
+	return rs
+}
+
+// appendReasons adds what tells reasons apart.
+func appendReasons(b []byte, rs []sched.Reason) []byte {
+	for i := range rs {
+		r := &rs[i]
+		for _, text := range []string{r.Code, r.Name, r.Want, r.Have} {
+			b = append(append(b, text...), 0)
+		}
+		b = strconv.AppendBool(b, r.Passing)
+	}
+	return b
+}
+
 // ReachFunc says why a worker of a door cannot do a job although the farm's own
-// conditions let it, and what would change that; "" when it can. The dispatcher
-// calls it: it must be quick, wait for nothing and keep nothing of the two.
+// conditions let it, and what would change that; "" when it can. Several
+// goroutines may call it at once, for each worker of the door: it must be quick,
+// and change and keep nothing of the two.
 type ReachFunc func(*Job, *Worker) (why, change string)
 
 // Reach lets a door that refuses jobs in its claims (ClaimRequest.Only) say so to
@@ -197,24 +200,24 @@ func (f *Farm) unreached(j *Job, w *Worker) []sched.Reason {
 }
 
 // unbuilt adds to the lack of a renderer for which system the library has none.
-func (st *state) unbuilt(r *sched.Reason, w *worker) {
+func (q *inquiry) unbuilt(r *sched.Reason, h *hand) {
 	product, ok := strings.CutPrefix(r.Name, BuildAttribute(""))
 	if !ok {
 		product, ok = strings.CutPrefix(r.Name, RendererAttribute(""))
 	}
-	if !ok || r.Code != "attribute" || len(w.info.Attributes[r.Name]) > 0 || !w.Machine.fetches(product) {
+	if !ok || r.Code != "attribute" || len(h.info.Attributes[r.Name]) > 0 || !h.row.Machine.fetches(product) {
 		return
 	}
-	for _, b := range st.builds {
-		if b.Product == product && b.State != BuildAside && b.Runs(&w.Machine) {
+	for _, b := range q.builds {
+		if b.Product == product && b.State != BuildAside && b.Runs(&h.row.Machine) {
 			return
 		}
 	}
-	r.Have += fmt.Sprintf("; the library has no build of it for %s %s", w.Machine.OS, w.Machine.Arch)
+	r.Have += fmt.Sprintf("; the library has no build of it for %s %s", h.row.Machine.OS, h.row.Machine.Arch)
 }
 
 // sum says in one sentence what keeps a step's tasks waiting.
-func (st *state) sum(s *step, classes []WorkerClass) string {
+func (q *inquiry) sum(a *asked, classes []WorkerClass) string {
 	fit, free, all := 0, 0, 0
 	for _, c := range classes {
 		all += c.Workers
@@ -233,13 +236,12 @@ func (st *state) sum(s *step, classes []WorkerClass) string {
 	case free > 0:
 		return fmt.Sprintf("free and fitting: %s; tasks start as they ask", num(int64(free), "worker"))
 	}
-	higher, older := st.queue.Ahead(&sched.Step{Job: s.Job, Index: s.Index, Owner: s.job.Owner, Priority: s.job.Priority})
 	text := fmt.Sprintf("every worker that fits is busy (%d)", fit)
-	if higher > 0 {
-		text += "; ahead by priority: " + num(int64(higher), "step")
+	if a.higher > 0 {
+		text += "; ahead by priority: " + num(int64(a.higher), "step")
 	}
-	if older > 0 {
-		text += fmt.Sprintf("; ahead by age: %s of %s", num(int64(older), "step"), s.job.Owner)
+	if a.older > 0 {
+		text += fmt.Sprintf("; ahead by age: %s of %s", num(int64(a.older), "step"), q.job.Owner)
 	}
 	return text
 }
@@ -280,12 +282,13 @@ func changeFor(rs []sched.Reason) string {
 
 // eta estimates when the job is done from the times of its finished tasks and
 // the number of tasks that run now: as many as now run until then, step by step.
-func (st *state) eta(j *job) *ETA {
+func (j *Job) eta() *ETA {
 	if j.State != JobRunning {
 		return nil
 	}
 	var likely, best, worst, spread float64
-	for _, s := range j.steps {
+	for i := range j.Steps {
+		s := &j.Steps[i]
 		c := s.Counts()
 		if c.Waiting+c.Running == 0 {
 			continue
@@ -315,7 +318,7 @@ func (f *Farm) Estimate(ctx context.Context, id int64) (*ETA, error) {
 	var out *ETA
 	err := f.do(ctx, func(st *state) error {
 		if j := st.jobs[id]; j != nil {
-			out = st.eta(j)
+			out = j.eta()
 		}
 		return nil
 	})

@@ -166,6 +166,7 @@ func (st *state) alive(w *worker) {
 	w.Online, w.Seen = true, st.now
 	st.changedWorker(w)
 	st.stirred(w)
+	st.renewed(w)
 	st.queue.Touch()
 	st.emit(Event{Type: "worker.state", Worker: w.ID, State: string(w.state())})
 }
@@ -253,19 +254,13 @@ func (l *lease) info() LeaseInfo {
 		Progress: l.progress, Message: l.message, Memory: l.memory, Stopping: l.stopping}
 }
 
-// Farmhands lists all workers as they are now, by id.
+// Farmhands lists all workers by id, each as it was at some moment of the call.
 func (f *Farm) Farmhands(ctx context.Context) ([]*Worker, error) {
 	var out []*Worker
-	err := f.do(ctx, func(st *state) error {
-		for _, w := range st.workers {
-			out = append(out, st.show(w))
-		}
-		return nil
-	})
+	err := f.parade(ctx, func(*state) (int, error) { return maxLook, nil }, func(st *state, w *worker) { out = append(out, st.show(w)) }, nil)
 	if err != nil {
 		return nil, err // the dispatcher may be at it still
 	}
-	slices.SortFunc(out, func(a, b *Worker) int { return int(a.ID - b.ID) })
 	return out, nil
 }
 
@@ -402,6 +397,7 @@ func (f *Farm) RemoveWorker(ctx context.Context, by Principal, id int64) error {
 // dropWorker takes out a worker that holds nothing and waits for nothing.
 func (st *state) dropWorker(w *worker) {
 	delete(st.workers, w.ID)
+	st.strike(w)
 	delete(st.houred, w.ID)
 	if st.workersOf[w.User]--; st.workersOf[w.User] == 0 {
 		delete(st.workersOf, w.User)

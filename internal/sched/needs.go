@@ -53,8 +53,8 @@ func (n *Needs) Empty() bool {
 	return n == nil || len(n.Amounts)+len(n.Attributes)+len(n.Doors)+len(n.NotDoors)+len(n.Tags) == 0
 }
 
-// key is equal for equal needs.
-func (n *Needs) key() string {
+// Key is equal for equal needs.
+func (n *Needs) Key() string {
 	if n.Empty() {
 		return ""
 	}

@@ -112,7 +112,7 @@ func (q *Queue) Add(s *Step) {
 		l = &lane{owner: q.owner(s.Owner), shapes: make(map[string]*shape)}
 		q.levels[s.Priority][s.Owner] = l
 	}
-	key := s.Needs.key()
+	key := s.Needs.Key()
 	sh := l.shapes[key]
 	if sh == nil {
 		sh = &shape{needs: s.Needs}
@@ -142,7 +142,7 @@ func (q *Queue) Remove(job int64, index int) {
 	}
 	lanes := q.levels[s.Priority]
 	l := lanes[s.Owner]
-	delete(l.shapes, s.Needs.key())
+	delete(l.shapes, s.Needs.Key())
 	q.asks.remove(s.Needs)
 	if len(l.shapes) == 0 {
 		delete(lanes, s.Owner)
@@ -390,9 +390,10 @@ func (q *Queue) CanStart(s *Step, w *Worker) bool {
 }
 
 // Explain says why the worker does not get a task of the step now; nil when it
-// would, were the step first in line. Reasons that do not pass come first.
-func (q *Queue) Explain(s *Step, w *Worker) []Reason {
-	rs := s.Needs.Fits(w, q.limits)
+// would, were the step first in line and these the limits of its queue. Reasons
+// that do not pass come first.
+func Explain(s *Step, w *Worker, limits map[string]*Limit) []Reason {
+	rs := s.Needs.Fits(w, limits)
 	if len(w.Owners) > 0 && !slices.Contains(w.Owners, s.Owner) {
 		rs = append(rs, Reason{Code: "owner", Have: joinStrings(w.Owners)})
 	}
@@ -402,7 +403,7 @@ func (q *Queue) Explain(s *Step, w *Worker) []Reason {
 	if len(rs) > 0 {
 		return rs
 	}
-	rs = s.Needs.now(w, q.limits)
+	rs = s.Needs.now(w, limits)
 	if s.Takes != nil && !s.Takes(w.ID) {
 		rs = append(rs, Reason{Code: "avoided", Passing: true})
 	}
@@ -412,12 +413,18 @@ func (q *Queue) Explain(s *Step, w *Worker) []Reason {
 // Ahead counts the steps that rank before the step for any worker that fits
 // both: those of a higher priority, and the older ones of the same owner.
 func (q *Queue) Ahead(s *Step) (higher, older int) {
-	for _, o := range q.steps {
-		switch {
-		case o.Priority > s.Priority:
-			higher++
-		case o.Priority == s.Priority && o.Owner == s.Owner && age(o, s) < 0:
-			older++
+	level := min(max(s.Priority, 0), 100)
+	for _, lanes := range q.levels[level+1:] {
+		for _, l := range lanes {
+			for _, sh := range l.shapes {
+				higher += len(sh.steps)
+			}
+		}
+	}
+	if l := q.levels[level][s.Owner]; l != nil {
+		for _, sh := range l.shapes {
+			at, _ := slices.BinarySearchFunc(sh.steps, s, age)
+			older += at
 		}
 	}
 	return higher, older

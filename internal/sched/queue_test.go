@@ -197,20 +197,20 @@ func TestExplainTellsPassingReasons(t *testing.T) {
 	q.SetLimit("amount.licence", 1)
 	s := &Step{Job: 1, Owner: "ann", Needs: &Needs{Amounts: []Amount{{Name: "amount.licence", Min: 1}, {Name: "amount.worker.vcpu", Min: 6}}}}
 	w := host(1)
-	if rs := q.Explain(s, w); len(rs) != 0 {
+	if rs := Explain(s, w, q.Limits()); len(rs) != 0 {
 		t.Fatalf("reasons %v for a worker that could start", rs)
 	}
 	q.Start("ann", s.Needs)
 	w.Slots, w.Used["amount.worker.vcpu"] = 0, 6
 	var got []string
-	for _, r := range q.Explain(s, w) {
+	for _, r := range Explain(s, w, q.Limits()) {
 		got = append(got, fmt.Sprint(r.Code, " ", r.Name, " ", r.Passing))
 	}
 	if want := "busy slots true, limit amount.licence true, busy amount.worker.vcpu true"; strings.Join(got, ", ") != want {
 		t.Errorf("reasons %v, want %s", got, want)
 	}
 	w.Owners = []string{"bob"}
-	if rs := q.Explain(s, w); len(rs) != 1 || rs[0].Code != "owner" || rs[0].Passing {
+	if rs := Explain(s, w, q.Limits()); len(rs) != 1 || rs[0].Code != "owner" || rs[0].Passing {
 		t.Errorf("reasons %v, want only that it takes bob's jobs", rs)
 	}
 }
