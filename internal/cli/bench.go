@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 type benchCmd struct {
 	Out      string        `default:"bench-results" placeholder:"DIR" help:"Folder for bench.md, bench.json and bench.svg."`
 	For      time.Duration `default:"10s" help:"How long each load lasts."`
-	Only     []string      `placeholder:"NAME" help:"Only these measurements: start, cycles, postgres, latency, restart, sheepit, sweep, render."`
+	Only     []string      `placeholder:"NAME" help:"Only these measurements: start, cycles, postgres, latency, restart, sheepit, pages, sweep, render."`
 	Postgres bool          `default:"true" negatable:"" help:"Also measure on PostgreSQL, on a private server that it starts."`
 	Sweep    bool          `default:"true" negatable:"" help:"Also sweep numbers of waiting tasks and of workers."`
 	Blender  bool          `default:"true" negatable:"" help:"Also render the sample animation, beside Blender alone."`
@@ -31,7 +32,7 @@ func (c *benchCmd) Run(a *App) error {
 		return bench.Baseline(a.ctx, c.Baseline, c.Listen)
 	}
 	for _, n := range c.Only {
-		if !strings.Contains(strings.Join(bench.Names(), " "), n) {
+		if !slices.Contains(bench.Names(), n) {
 			return usagef("there is no measurement %q; there are %s", n, strings.Join(bench.Names(), ", "))
 		}
 	}
