@@ -180,7 +180,7 @@ func (p *prepared) hide(s string) string {
 }
 
 func (p *prepared) readScene(ctx context.Context) error {
-	plan, err := blender.NewPlan(ctx, p.main, blender.PlanOptions{})
+	plan, err := blender.NewPlan(ctx, p.main, blender.PlanOptions{Inside: p.dir})
 	if err != nil {
 		return err
 	}
@@ -342,7 +342,7 @@ func (v *visit) plan(p *prepared) (api.Submission, *submit.Inputs, error) {
 	}
 	plan, err := blender.NewPlan(v.ctx(), p.main, blender.PlanOptions{
 		JobName: text("name"), Frames: text("frames"), Format: text("format"), Width: ns[0], Height: ns[1], Samples: ns[2],
-		Engine: text("engine"), SceneName: text("scene"), Camera: text("camera"), OutputName: text("output"), Device: device,
+		Inside: p.dir, Engine: text("engine"), SceneName: text("scene"), Camera: text("camera"), OutputName: text("output"), Device: device,
 	})
 	if err != nil {
 		return api.Submission{}, nil, err

@@ -72,7 +72,7 @@ func (v *visit) uploadedFiles(fields []string) ([]uploaded, error) {
 // layOut puts uploaded files in a folder of their own, archives unpacked, as
 // they lay on the submitter's machine. The caller removes the folder.
 func (v *visit) layOut(files []uploaded) (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "drover-submit-"); err != nil {
+	if dir, err = os.MkdirTemp(v.Scratch, "drover-submit-"); err != nil {
 		return "", fmt.Errorf("make a folder for what was uploaded: %w", err)
 	}
 	defer func() {

@@ -58,6 +58,7 @@ type Config struct {
 	Fresh       time.Duration // how often a live part is made anew at most; 1 s
 	MaxLive     int           // streams at once; 5000
 	UploadLimit int64         // bytes that one uploaded file may have; 0 for no limit
+	Scratch     string        // folder in which what was uploaded is laid out while it is read; "" for the system's
 	Undo        time.Duration // how long what destroys work can be taken back; 10 s
 }
 

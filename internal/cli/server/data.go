@@ -35,6 +35,15 @@ func prepareData(dir string) error {
 	return os.Remove(f.Name())
 }
 
+// scratch is the folder of the data folder for what lasts as long as a request.
+func scratch(dir string) string { return filepath.Join(dir, "scratch") }
+
+// clearScratch removes what an earlier process was killed at. The caller has the
+// data folder for itself.
+func clearScratch(dir string) error {
+	return errors.Join(os.RemoveAll(scratch(dir)), os.Mkdir(scratch(dir), 0o700))
+}
+
 // bootstrap makes the account admin of a new farm and leaves its token in the
 // data folder. The token is on the disk before the account is, so that a crash
 // in between locks nobody out.

@@ -123,3 +123,22 @@ func TestDataFoldersThatCannotBe(t *testing.T) {
 		t.Errorf("the look at the folder leaves %v, %v", left, err)
 	}
 }
+
+// TestNothingOfARequestOutlivesItsProcess: what the page laid out of an upload
+// when the farm was killed is gone after the next start.
+func TestNothingOfARequestOutlivesItsProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for range 2 {
+		if err := clearScratch(dir); err != nil {
+			t.Fatal(err)
+		}
+		left, err := os.ReadDir(scratch(dir))
+		if err != nil || len(left) != 0 {
+			t.Fatalf("%v, %v", left, err)
+		}
+		if err := os.MkdirAll(filepath.Join(scratch(dir), "drover-submit-1", "a"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

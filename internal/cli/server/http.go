@@ -46,7 +46,7 @@ func (s *Server) web(f *farm.Farm, lib *library.Library) http.Handler {
 	set := s.cfg.Settings
 	return web.New(web.Config{
 		Farm: f, Blobs: s.blobs, Uploads: s.blobs.Uploads(), Logs: s.live, Library: lib, Imports: s.importFiles, Log: s.log, Version: s.cfg.Version, Fails: s.fails,
-		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, Doors: s.shownDoors(), Set: s.shownSettings(), MaxLive: set.Web.MaxLive, UploadLimit: int64(set.Files.UploadLimit), Undo: set.Web.Undo,
+		Usage: s.usage(), Session: set.Web.Session, Ping: set.HTTP.Ping, Idle: set.HTTP.TransferIdle, Fresh: set.Web.Fresh, Doors: s.shownDoors(), Set: s.shownSettings(), MaxLive: set.Web.MaxLive, UploadLimit: int64(set.Files.UploadLimit), Undo: set.Web.Undo, Scratch: scratch(s.cfg.Data),
 	})
 }
 

@@ -99,6 +99,9 @@ func (s *Server) open(ctx context.Context) error {
 	if s.blobs, err = openFiles(ctx, set, s.cfg.Data, s.log); err != nil {
 		return fmt.Errorf("open the store of files: %w", err)
 	}
+	if err := clearScratch(s.cfg.Data); err != nil {
+		return fmt.Errorf("clear what an earlier process left: %w", err)
+	}
 	if s.live, err = livelog.Open(filepath.Join(s.cfg.Data, "logs"), livelog.Options{Log: s.log}); err != nil {
 		return fmt.Errorf("open the live logs: %w", err)
 	}

@@ -48,6 +48,12 @@ func (d *Door) ingest(ctx context.Context, s *farm.Spec, o *order) error {
 		d.log.Info("a scene on a share stays with Flamenco workers", "scene", scene, "missing", lenMissing(p), "err", err)
 		return nil
 	}
+	for _, in := range p.Inputs {
+		if !d.shares.holds(in.Path) {
+			d.log.Warn("a scene on a share stays with Flamenco workers: it names a file that is not on a share", "scene", scene, "file", in.Path)
+			return nil
+		}
+	}
 	roots := make(map[string]int)
 	spec := *s
 	spec.Roots, spec.Files = nil, nil

@@ -2,6 +2,8 @@ package flamenco
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -137,12 +139,48 @@ func (ss shares) on(p paths, s system) string {
 	return ""
 }
 
-// local is where the farm's own machine sees the path, "" where it does not.
+// local is where the farm's own machine sees the path, "" where it does not, and
+// where a link leads out of the shares: whoever may write to a share could
+// otherwise have any file of that machine read, or written over.
 func (ss shares) local(p paths) string {
-	if l := ss.on(p, farmSys); l != "" {
-		return filepath.Clean(filepath.FromSlash(l))
+	l := ss.on(p, farmSys)
+	if l == "" {
+		return ""
 	}
-	return ""
+	if l = filepath.Clean(filepath.FromSlash(l)); !ss.holds(l) {
+		return ""
+	}
+	return l
+}
+
+// holds reports whether a path of the farm's own machine lies on a share, with all
+// links followed, as far as it is there.
+func (ss shares) holds(path string) bool {
+	real, rest := "", ""
+	for at := path; ; at = filepath.Dir(at) {
+		var err error
+		if real, err = filepath.EvalSymlinks(at); err == nil {
+			break
+		}
+		if info, err := os.Lstat(at); err == nil && info.Mode()&fs.ModeSymlink != 0 || at == filepath.Dir(at) {
+			return false // a link to where nothing is yet
+		}
+		rest = filepath.Join(filepath.Base(at), rest)
+	}
+	real = filepath.Join(real, rest)
+	for _, s := range ss {
+		if s[farmSys] == "" {
+			continue
+		}
+		root := filepath.FromSlash(s[farmSys])
+		if r, err := filepath.EvalSymlinks(root); err == nil {
+			root = r
+		}
+		if rel, err := filepath.Rel(root, real); err == nil && filepath.IsLocal(rel) {
+			return true
+		}
+	}
+	return false
 }
 
 // staging is a share that the farm's own machine sees, on a system of a worker.

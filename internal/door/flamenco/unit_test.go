@@ -3,6 +3,8 @@ package flamenco
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -185,5 +187,57 @@ func TestALongLogOfManyFrames(t *testing.T) {
 	a.add(log.String())
 	if len(a.Saved) != 20 || len(a.saved) != 20 || a.Memory != 199<<20 || *a.Frame != 20 || a.Process != "Path Tracing Tile 200/200" || *a.Remaining != 40 {
 		t.Errorf("got %+v, %s", a, a.message())
+	}
+}
+
+// TestLinksDoNotLeadOutOfAShare: who may write to a share must not have the farm
+// read, or write over, other files of its machine.
+func TestLinksDoNotLeadOutOfAShare(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	ss, err := parseShares([]string{"linux=/render;farm=" + base + "/share", "linux=/other;farm=" + base + "/link", "linux=/far"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"share/shots", "real", "private"} {
+		if err := os.MkdirAll(filepath.Join(base, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{
+		"link": base + "/real", "share/shots/in.blend": "../x.blend", "share/there": base + "/real", "share/out": base + "/private", "share/up": "../private",
+		"share/broken": base + "/private/not-yet",
+	} {
+		if err := os.Symlink(to, filepath.Join(base, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"share/x.blend", "private/secret"} {
+		if err := os.WriteFile(filepath.Join(base, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]string{
+		"/render/x.blend":        "/share/x.blend",
+		"/render/new/and/deep":   "/share/new/and/deep",
+		"/render/shots/in.blend": "/share/shots/in.blend",
+		"/render/there/a":        "/share/there/a", // another share
+		"/other/a":               "/link/a",
+		"/render/out/secret":     "",
+		"/render/out/new":        "",
+		"/render/up/secret":      "",
+		"/render/broken":         "",
+		"/render/broken/a":       "",
+		"/far/a":                 "",
+	} {
+		if want != "" {
+			want = base + want
+		}
+		if got := ss.local(paths{linux: path}); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
+	}
+	if ss.holds(filepath.Join(base, "private/secret")) || !ss.holds(filepath.Join(base, "share/x.blend")) {
+		t.Error("what lies on a share is not told from what does not")
 	}
 }

@@ -16,11 +16,13 @@ type inputs struct {
 	seen  map[string]bool // inputs
 	libs  map[string]bool // libraries that were read
 	queue []string        // libraries to read
+	// inside is the folder that files must lie in; "" for any.
+	inside string
 }
 
 // collectInputs finds every file the render needs, through linked libraries.
-func (p *Plan) collectInputs(ctx context.Context, path string) error {
-	in := &inputs{plan: p, seen: map[string]bool{}, libs: map[string]bool{path: true}}
+func (p *Plan) collectInputs(ctx context.Context, path, inside string) error {
+	in := &inputs{plan: p, inside: inside, seen: map[string]bool{}, libs: map[string]bool{path: true}}
 	in.add(path, SceneFile)
 	if err := in.files(p.Scene.Files, ""); err != nil {
 		return err
@@ -28,7 +30,7 @@ func (p *Plan) collectInputs(ctx context.Context, path string) error {
 	for len(in.queue) > 0 {
 		lib := in.queue[0]
 		in.queue = in.queue[1:]
-		s, err := ReadSceneFile(ctx, lib)
+		s, err := readSceneIn(ctx, lib, in.inside)
 		var fault *SceneFault
 		switch {
 		case errors.As(err, &fault):

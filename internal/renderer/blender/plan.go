@@ -43,6 +43,10 @@ type PlanOptions struct {
 	Camera     string
 	Device     string // CPU or GPU
 	Autoexec   bool
+	// Inside, when set, is the folder that the files of the scene must lie in, with
+	// its links resolved: nothing else is looked at, and counts as missing. It is
+	// for scenes that strangers sent.
+	Inside string
 }
 
 // Input is a file that a job needs.
@@ -84,7 +88,7 @@ func NewPlan(ctx context.Context, path string, o PlanOptions) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the scene: %w", err)
 	}
-	scene, err := ReadSceneFile(ctx, path)
+	scene, err := readSceneIn(ctx, path, o.Inside)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +129,7 @@ func NewPlan(ctx context.Context, path string, o PlanOptions) (*Plan, error) {
 	if err := p.setParameters(path, o); err != nil {
 		return nil, err
 	}
-	return p, p.collectInputs(ctx, path)
+	return p, p.collectInputs(ctx, path, o.Inside)
 }
 
 // NeedsDisplay reports whether an engine draws with the display's driver, which

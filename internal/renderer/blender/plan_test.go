@@ -270,3 +270,59 @@ func TestJobName(t *testing.T) {
 		}
 	}
 }
+
+// TestAStrangersSceneIsLookedForInItsFolderAlone: the farm plans what strangers
+// upload, and must neither read nor tell of other files of its machine.
+func TestAStrangersSceneIsLookedForInItsFolderAlone(t *testing.T) {
+	t.Parallel()
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := filepath.Join(base, "sent")
+	scene := sampleFile(testHeaders["new little"]).finish() // names //tex/wood.png and //../lib/set.blend
+	for name, content := range map[string][]byte{"sent/x.blend": scene, "sent/tex/wood.png": {1}, "lib/set.blend": scene, "lib/tex/wood.png": {1}} {
+		path := filepath.Join(base, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for in, want := range map[string][]string{"": {"sent/x.blend", "sent/tex/wood.png", "lib/set.blend", "lib/tex/wood.png"}, inside: {"sent/x.blend", "sent/tex/wood.png"}} {
+		p, err := NewPlan(t.Context(), filepath.Join(inside, "x.blend"), PlanOptions{Inside: in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range p.Inputs {
+			rel, err := filepath.Rel(base, f.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, filepath.ToSlash(rel))
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("inside %q: %s", in, d)
+		}
+	}
+}
+
+// TestFoldersOfAStrangersSceneAreNotListed: a folder of caches may be any folder.
+func TestFoldersOfAStrangersSceneAreNotListed(t *testing.T) {
+	t.Parallel()
+	dir, other := t.TempDir(), t.TempDir()
+	for _, path := range []string{filepath.Join(dir, "own"), filepath.Join(other, "secret.0001")} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &Scene{Files: []File{{Path: "//own"}, {Path: other, Folder: true}, {Path: other + "/secret.0009", Sequence: true}, {Path: "//../" + filepath.Base(other) + "/secret.0001"}}}
+	s.resolve(filepath.Join(dir, "x.blend"), dir)
+	for i, f := range s.Files {
+		if own := i == 0; f.Exists != own || len(f.OnDisk()) > 0 != own {
+			t.Errorf("%s: exists %t, on disk %q", f.Path, f.Exists, f.OnDisk())
+		}
+	}
+}

@@ -38,6 +38,13 @@ func ReadScene(ctx context.Context, r io.ReaderAt, size int64) (*Scene, error) {
 
 // ReadSceneFile reads the scene at path and looks for its external files.
 func ReadSceneFile(ctx context.Context, path string) (*Scene, error) {
+	return readSceneIn(ctx, path, "")
+}
+
+// readSceneIn is ReadSceneFile for a scene that a stranger sent: files that do not
+// lie in the folder inside are not looked at and count as missing; "" for
+// anywhere.
+func readSceneIn(ctx context.Context, path, inside string) (*Scene, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the scene: %w", err)
@@ -58,7 +65,7 @@ func ReadSceneFile(ctx context.Context, path string) (*Scene, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the scene's folder: %w", err)
 	}
-	s.Resolve(abs)
+	s.resolve(abs, inside)
 	return s, nil
 }
 

@@ -12,7 +12,9 @@ const maxListing = 200_000
 
 // Resolve sets where each external file of the scene at path is and whether it
 // exists. It may be called again.
-func (s *Scene) Resolve(path string) {
+func (s *Scene) Resolve(path string) { s.resolve(path, "") }
+
+func (s *Scene) resolve(path, inside string) {
 	s.Folder = filepath.Dir(path)
 	for i := range s.Files {
 		f := &s.Files[i]
@@ -20,6 +22,9 @@ func (s *Scene) Resolve(path string) {
 			f.Path += strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
 		}
 		f.Resolved = resolvePath(s.Folder, f.Path)
+		if inside != "" && !below(f.Resolved, inside) {
+			f.Resolved = ""
+		}
 		f.Exists = len(f.OnDisk()) > 0
 	}
 }
