@@ -42,6 +42,8 @@ printf '%s' '<script>alert(7)</script>' > "$out/c <b onmouseover=alert(8)>.html"
 		p.await(`document.querySelector('.log').textContent.includes('` + hostile[:20] + `') && !document.querySelector('.log').textContent.includes('\u001b')`)
 		p.to(fmt.Sprintf("/ui/jobs/%d/tasks/0/0", bad))
 		p.await(`document.querySelector('.ln.bad').textContent.includes('` + hostile[:20] + `')`)
+		p.press("e")
+		p.await(`document.activeElement.matches('pre.log')`)
 		p.to(fmt.Sprintf("/ui/jobs/%d", job))
 		if h := value[string](p, `document.querySelector('h1').textContent`); h != hostile {
 			t.Errorf("the job is called %q", h)

@@ -1,10 +1,12 @@
 package browser
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -41,19 +43,31 @@ func TestANewUserHasTheFilm(t *testing.T) {
 	}
 	p.run(chromedp.Evaluate(`document.querySelector('.grid .c').click()`, nil))
 	p.await(`document.querySelector('.stage img') && document.querySelector('.stage img').naturalWidth == 96`)
-	p.press("+")
-	p.await(`document.querySelector('.stage.zoomed')`)
 	p.await(`document.querySelector('.log .ln')`)
+	for _, key := range []string{"+", "0", "-"} {
+		p.press(key)
+		p.await(`!!document.querySelector('.stage.zoomed') == ` + fmt.Sprint(key != "0"))
+	}
+	p.run(chromedp.Evaluate(`document.querySelector('.stage').focus()`, nil))
+	p.press(kb.ArrowRight) // moves in the picture while that is zoomed and has the focus
+	p.press("0")
+	p.await(`!document.querySelector('.stage.zoomed') && location.pathname.endsWith('/tasks/0/0')`)
 	p.press(kb.ArrowRight)
 	p.await(`location.pathname.endsWith('/tasks/0/1')`)
-	p.run(chromedp.Evaluate(`history.back()`, nil))
+	p.press(kb.ArrowLeft)
 	p.await(`location.pathname.endsWith('/tasks/0/0')`)
+	p.run(chromedp.Evaluate(`history.back()`, nil))
+	p.await(`location.pathname.endsWith('/tasks/0/1')`)
 	p.click(".crumbs a", "sample")
 	p.click(".tabs a", "Film")
 	p.await(`document.querySelector('#film-picture') && document.querySelector('#film-picture').naturalWidth == 96`)
 	first := value[string](p, `document.querySelector('#film-picture').src`)
 	p.click("[data-play]", "Play")
 	p.await(`document.querySelector('#film-picture').src != '` + first + `'`)
+	p.press("p")
+	p.await(`document.querySelector('[data-play]').textContent.includes('Play')`)
+	p.press("p")
+	p.await(`document.querySelector('[data-play]').textContent.includes('Stop')`)
 	if kind, n := filmOf(p); kind != "video/mp4" || n < 1000 {
 		t.Errorf("the film is %d bytes of %s", n, kind)
 	}
@@ -158,6 +172,17 @@ func TestKeyboardOnly(t *testing.T) {
 	p.tabTo(`e.matches('.grid .c')`)
 	p.press(kb.ArrowRight)
 	p.await(`document.activeElement === document.querySelectorAll('.grid .c')[1]`)
+	chosen := func(what string) {
+		t.Helper()
+		p.await(`document.querySelector('[data-choose]').hidden == ` + fmt.Sprint(what == "") + ` && [...document.querySelectorAll('.grid .chosen')].map((a) => a.id).join() == '` + what + `'`)
+	}
+	p.press(" ")
+	chosen("c-0-1")
+	p.run(chromedp.KeyEvent(kb.ArrowRight, chromedp.KeyModifiers(input.ModifierShift)))
+	chosen("c-0-1,c-0-2")
+	p.press(kb.Escape)
+	chosen("")
+	p.press(kb.ArrowLeft)
 	p.press("\r")
 	p.await(`location.pathname.endsWith('/tasks/0/1')`)
 	p.tabTo(`e.matches('.crumbs a') && e.textContent == 'keys'`)
@@ -168,9 +193,26 @@ func TestKeyboardOnly(t *testing.T) {
 	p.await(`document.querySelector('.head .chip').textContent.includes('canceled')`)
 	p.press("?")
 	p.await(`document.querySelector('#keys').open`)
+	p.press("?gs") // which do nothing while the list of keys is open
 	p.press(kb.Escape)
-	p.await(`!document.querySelector('#keys').open`)
+	p.await(`!document.querySelector('#keys').open && location.pathname != '/ui/submit'`)
 	p.press("/")
 	p.await(`document.activeElement.id == 'search'`)
+	p.press("gs")
+	p.await(`document.activeElement.value.endsWith('gs') && location.pathname != '/ui/submit'`)
+	p.quiet()
+}
+
+// TestKeysOfPages goes to every page that has a key, and finds each in the list
+// of keys.
+func TestKeysOfPages(t *testing.T) {
+	t.Parallel()
+	p := open(t, harness.StartFarm(t), "admin")
+	p.to("/ui/account")
+	for _, k := range [][2]string{{"f", ""}, {"j", "jobs"}, {"s", "submit"}, {"w", "workers"}, {"r", "renderers"}, {"u", "users"}, {"e", "settings"}} {
+		p.press("g" + k[0])
+		p.await(`location.pathname == '/ui/` + k[1] + `'`)
+		p.await(`[...document.querySelectorAll('#keys dt')].some((e) => e.textContent == 'g ` + k[0] + `')`)
+	}
 	p.quiet()
 }

@@ -51,14 +51,20 @@ func (p *tab) fits(where string) {
 	}
 }
 
-// accessible runs axe on the page and fails the test for what it finds.
-func (p *tab) accessible(where string) {
+// colours are the rules of axe on which light and dark can differ.
+const colours = `{type: 'rule', values: ['color-contrast', 'link-in-text-block']}`
+
+// all are the rules of axe that pages are held to.
+const all = `['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']`
+
+// accessible runs rules of axe on the page and fails the test for what it finds.
+func (p *tab) accessible(where, rules string) {
 	p.Helper()
 	if !value[bool](p, `typeof axe == 'object'`) {
 		p.run(chromedp.Evaluate(axe(p.T), nil))
 	}
 	var text string
-	p.run(chromedp.Evaluate(`axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'], resultTypes: ['violations']})
+	p.run(chromedp.Evaluate(`axe.run(document, {runOnly: `+rules+`, resultTypes: ['violations']})
 		.then((r) => JSON.stringify(r.violations.map((v) => ({rule: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + ' — ' + n.failureSummary)}))))`,
 		&text, func(e *runtime.EvaluateParams) *runtime.EvaluateParams { return e.WithAwaitPromise(true) }))
 	var found []struct {

@@ -28,6 +28,7 @@ var shown = []struct{ path, shot string }{
 	{"/ui/submit", "submit"},
 	{"/ui/workers", "workers"},
 	{"/ui/workers/1", ""},
+	{"/ui/workers/2", ""},
 	{"/ui/workers/add", ""},
 	{"/ui/renderers", "renderers"},
 	{"/ui/users", "users"},
@@ -52,13 +53,15 @@ func TestPages(t *testing.T) {
 	f.Submit(template(t, "Waiting for a licence", "1-12", "true"), "--paused")
 	account(t, f, "ann", "submitter")
 	account(t, f, "lena", "renderer")
+	f.StartWorker("--name", "attic", "--token-file", tokenOf(t, f, "lena"))
+	f.WaitWorkers(2, long)
 	admin := open(t, f, "admin")
 	admin.every(done, bad, func(path string) bool { return true })
 	ann := open(t, f, "ann")
 	ann.every(done, bad, func(path string) bool { return path != "/ui/users" && path != "/ui/settings" })
 	lena := open(t, f, "lena")
 	lena.every(done, bad, func(path string) bool {
-		return path == "/ui/" || path == "/ui/account" || path == "/ui/workers" || path == "/ui/workers/add"
+		return path == "/ui/" || path == "/ui/workers/2" || path == "/ui/account" || path == "/ui/workers" || path == "/ui/workers/add"
 	})
 	admin.to("/ui/settings")
 	admin.click("button[name=on]", "Open")
@@ -102,21 +105,23 @@ func (p *tab) looked(path, shot string) {
 		p.mu.Unlock()
 	}
 	p.await(`document.querySelector('main h1') && [...document.querySelectorAll('.part[data-src]')].every((e) => e.children.length > 0)`)
-	p.accessible(path + " in light")
+	p.accessible(path+" in light", all)
 	if shot != "" {
 		p.shoot(shot)
 	}
 	p.scheme("dark")
-	p.accessible(path + " in dark")
+	p.accessible(path+" in dark", colours)
 	if bg := value[string](p, `getComputedStyle(document.documentElement).backgroundColor`); bg != "rgb(20, 23, 26)" {
 		p.Errorf("%s is not dark: %s", path, bg)
 	}
 	if shot == "farm" || shot == "frame" {
 		p.shoot(shot + "-dark")
 	}
-	p.scheme("light")
 	p.size(390, 844)
 	p.fits(path)
+	p.accessible(path+" in dark and narrow", colours)
+	p.scheme("light")
+	p.accessible(path+" in light and narrow", all)
 	if shot == "farm" || shot == "job" {
 		p.shoot(shot + "-phone")
 	}

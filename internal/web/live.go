@@ -32,7 +32,8 @@ type topic struct {
 	dirty   bool
 	cells   map[string]farm.TaskState // tasks that changed, "STEP-INDEX", for grids
 	jobs    map[int64]struct{}        // jobs that changed, for lists
-	news    int                       // jobs submitted since
+	news    bool                      // jobs were submitted
+	joins   []int64                   // workers that joined
 	seen    *seen                     // of the round of drawing
 	joined  []*stream                 // need all parts
 
@@ -171,8 +172,8 @@ func (h *hub) due(now time.Time) []work {
 			continue
 		}
 		t.drawn = now
-		out = append(out, work{t, topic{cells: t.cells, jobs: t.jobs, news: t.news}, t.joined})
-		t.dirty, t.joined, t.cells, t.jobs = false, nil, nil, nil
+		out = append(out, work{t, topic{cells: t.cells, jobs: t.jobs, news: t.news, joins: t.joins}, t.joined})
+		t.dirty, t.joined, t.cells, t.jobs, t.news, t.joins = false, nil, nil, nil, false, nil
 	}
 	return out
 }

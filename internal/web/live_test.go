@@ -87,10 +87,13 @@ func TestLiveWorkers(t *testing.T) {
 	list.until("worker-now", "idle")
 	one.until("worker-1", "idle")
 	b.submit("sam", "ball", 3)
-	one.until("jobs-news", "1 new job")
+	one.until("jobs-news", "There are new jobs")
+	b.join("late")
+	one.until("workers-news", "There are new workers")
 	b.claim(w)
-	list.until("worker-now", "rendering")
 	one.until("worker-1", "rendering")
+	one.until("workers-rendering", "1")
+	list.until("worker-now", "rendering")
 }
 
 // TestLiveForALender moves the pages of who only lends machines, and tells them
@@ -103,6 +106,7 @@ func TestLiveForALender(t *testing.T) {
 	rick := b.open("rick")
 	list, home, one := rick.follow("workers"), rick.follow("farm"), rick.follow("worker/1")
 	list.until("worker-1", "idle")
+	list.until("workers-all", "1")
 	home.until("farm-heat", "mine: idle")
 	one.until("worker-now", "idle")
 	b.submit("sam", "secret ball", 3)

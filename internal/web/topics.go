@@ -116,7 +116,7 @@ func (jobsKind) touched(t *topic, e *farm.Event) bool {
 		return false
 	}
 	if e.Type == "job.submitted" {
-		t.news++
+		t.news = true
 	}
 	if t.jobs == nil {
 		t.jobs = map[int64]struct{}{}
@@ -146,8 +146,8 @@ func (jobsKind) parts(ctx context.Context, s *site, t *topic) ([]part, error) {
 		}
 		out = append(out, part{fmt.Sprintf("job-%d", id), string(text), true})
 	}
-	if t.news > 0 {
-		out = append(out, part{"jobs-news", fmt.Sprintf(`<a href="/ui/jobs">%s since this page was opened: show</a>`, count(t.news, "new job")), true})
+	if t.news {
+		out = append(out, part{"jobs-news", `There are new jobs. <a href="/ui/jobs">Show them</a>`, true})
 	}
 	return out, nil
 }
@@ -233,7 +233,10 @@ func cellChanges(j *farm.Job, cells map[string]farm.TaskState) string {
 // workersKind is the list of workers: all, or those of one account.
 type workersKind struct{ of string }
 
-func (workersKind) touched(_ *topic, e *farm.Event) bool {
+func (workersKind) touched(t *topic, e *farm.Event) bool {
+	if e.Type == "worker.joined" {
+		t.joins = append(t.joins, e.Worker)
+	}
 	return e.Worker != 0 || strings.HasPrefix(e.Type, "task.")
 }
 func (workersKind) every() time.Duration { return 5 * time.Second }
@@ -243,13 +246,23 @@ func (k workersKind) parts(ctx context.Context, s *site, t *topic) ([]part, erro
 	if err != nil {
 		return nil, err
 	}
-	out := make([]part, 0, len(ws))
+	out := make([]part, 0, len(ws)+len(workerStates)+2)
+	counts, news := map[farm.WorkerState]int{}, false
 	for _, w := range ws {
 		text, err := s.draw("workerrow", workerRow{w, k.of == ""})
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, part{name: fmt.Sprintf("worker-%d", w.ID), text: string(text)})
+		counts[w.State]++
+		news = news || slices.Contains(t.joins, w.ID)
+	}
+	out = append(out, part{name: "workers-all", text: thousands(len(ws))})
+	for _, state := range workerStates {
+		out = append(out, part{name: "workers-" + string(state), text: thousands(counts[state])})
+	}
+	if news {
+		out = append(out, part{"workers-news", `There are new workers. <a href="/ui/workers">Show them</a>`, true})
 	}
 	return out, nil
 }

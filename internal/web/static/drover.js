@@ -405,7 +405,7 @@ function walk(entry, path = '') {
 /* ---- keys ---- */
 let leader = 0;
 document.addEventListener('keydown', (e) => {
-  if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea, dialog')) return;
+  if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest('input, select, textarea, dialog[open]')) return;
   const fig = $('[data-viewer]'), reel = $('[data-film]');
   if (leader && Date.now() - leader < 1500) {
     leader = 0;
