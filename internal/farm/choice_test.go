@@ -302,3 +302,31 @@ func TestALimitIsWhatWasSaidLastInABatch(t *testing.T) {
 		}
 	})
 }
+
+// TestATaskThatWaitsAgainWakesWhoDidNotTryIt has a worker wait beside a task that
+// failed on it. Another of the step joins that one: it is for this worker.
+func TestATaskThatWaitsAgainWakesWhoDidNotTryIt(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		one, two := b.worker("one"), b.worker("two")
+		b.submit(ann, template("1-2"))
+		first, second := b.mustClaim(one), b.mustClaim(two)
+		b.fail(second, farm.CauseJob)
+		got := b.wait(two, time.Minute)
+		if len(got) > 0 {
+			b.t.Fatalf("%+v was given again to the worker that it failed on, though the other fits", <-got)
+		}
+		b.fail(first, farm.CauseJob)
+		synctest.Wait()
+		select {
+		case l := <-got:
+			if l.Task != first.Task {
+				b.t.Errorf("the worker that waits was given %v, want %v, which failed on the other", l.Task, first.Task)
+			}
+		default:
+			b.t.Error("the worker waits while a task waits that it did not try")
+		}
+		if l := b.mustClaim(one); l.Task != second.Task {
+			b.t.Errorf("the other worker was given %v, want %v", l.Task, second.Task)
+		}
+	})
+}

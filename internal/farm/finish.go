@@ -282,6 +282,8 @@ func (st *state) again(s *step, t *Task, e ending) {
 	t.State = TaskWaiting
 	s.retry.put(t)
 	s.Retrying++
+	// Even where others of the step wait already: they may all have failed on a
+	// worker that waits, and this one not.
 	st.queue.Touch()
 	st.emitTask(s, t.Index, "task.waiting")
 }

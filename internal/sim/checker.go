@@ -52,17 +52,19 @@ type cStep struct {
 	rows    map[int64]*cTask
 	leases  map[int64]*cLease
 	count   map[farm.TaskState]int64
-	all     int64          // frames that it has
-	frames  int64          // in its tasks that are done, as far as they are known
-	failed  map[int64]bool // workers on which a task of it has ever failed
-	waiting int64          // all that wait, touched or not, by the rows
+	all     int64           // frames that it has
+	frames  int64           // in its tasks that are done, as far as they are known
+	failed  map[int64]int   // how many attempts of its tasks have failed, by worker
+	again   map[*cTask]bool // tasks that were leased and wait again
+	waiting int64           // all that wait, touched or not, by the rows
 }
 
 type cTask struct {
 	frames   span // nobody was told yet while it is empty
 	state    farm.TaskState
 	attempts int
-	doneBy   int64 // the lease that counts
+	tried    []int64 // workers that it failed on since it last started anew
+	doneBy   int64   // the lease that counts
 	live     []int64
 }
 
@@ -179,7 +181,7 @@ func (c *checker) newJob(row *farm.Job) {
 	}
 	j := &cJob{row: *row, kind: kindOf(row.Spec.Name), ledger: make(map[string]farm.Entry)}
 	for i := range row.Steps {
-		s := &cStep{job: j, all: framesIn(row.Spec.Template), row: row.Steps[i], rows: make(map[int64]*cTask), leases: make(map[int64]*cLease), count: make(map[farm.TaskState]int64), failed: make(map[int64]bool)}
+		s := &cStep{job: j, all: framesIn(row.Spec.Template), row: row.Steps[i], rows: make(map[int64]*cTask), leases: make(map[int64]*cLease), count: make(map[farm.TaskState]int64), failed: make(map[int64]int), again: make(map[*cTask]bool)}
 		j.steps = append(j.steps, s)
 		c.touched[s] = true
 	}

@@ -67,18 +67,35 @@ func (c *checker) could(w *cWorker, j *cJob) bool {
 }
 
 // must reports whether a task of the step waits that the worker must be given,
-// had it cores and slots more than it has. What the farm may hold back, tasks
-// that failed on the worker, does not count.
+// had it cores and slots more than it has.
 func (c *checker) must(w *cWorker, s *cStep, cores, slots int) bool {
 	k := s.job.kind
-	return !c.closed && s.offers() && c.able(w, s, cores, slots) &&
+	return !c.closed && s.offers() && c.able(w, s, cores, slots) && c.welcome(w, s) &&
 		(k.licences == 0 || c.limit < 0 || float64(c.used+k.licences) <= c.limit)
 }
 
-// able reports whether the worker must be given a task of the step, were there
-// one, had it cores and slots more than it has.
+// welcome reports whether a task waits that did not fail on the worker, nor did so
+// many others of the step that the farm may give them all to others. The farm
+// counts failures in a row, and anew when it starts, so it finds fewer.
+func (c *checker) welcome(w *cWorker, s *cStep) bool {
+	switch n := s.failed[w.row.ID]; {
+	case n == 0 || n < c.s.farm.Settings().AvoidAfter && s.row.Untouched() > 0:
+		return true
+	case n >= c.s.farm.Settings().AvoidAfter:
+		return false
+	}
+	for t := range s.again {
+		if !slices.Contains(t.tried, w.row.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// able reports whether the worker could start a task of the step, had it cores and
+// slots more than it has.
 func (c *checker) able(w *cWorker, s *cStep, cores, slots int) bool {
-	return c.could(w, s.job) && c.awake(w) && !s.failed[w.row.ID] && len(w.leases)-slots < w.row.Slots && w.cores-cores+s.job.kind.cores <= w.class.cores
+	return c.could(w, s.job) && c.awake(w) && len(w.leases)-slots < w.row.Slots && w.cores-cores+s.job.kind.cores <= w.class.cores
 }
 
 // idleLooks bounds how many waiting workers of a class are held against each step

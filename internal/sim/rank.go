@@ -89,7 +89,7 @@ func (c *checker) nearerIn(line *list.List, l *cLease, files bool) {
 			continue
 		}
 		looks++
-		if (o.warm == l.task.Job || files && slices.Contains(d.scenes, l.step.job.scene())) && c.able(d, l.step, 0, 0) {
+		if (o.warm == l.task.Job || files && slices.Contains(d.scenes, l.step.job.scene())) && c.able(d, l.step, 0, 0) && l.step.failed[d.row.ID] == 0 {
 			c.suspect = append(c.suspect, suspect{o, fmt.Sprintf("lease %d of %v went to worker %d, which has nothing of the job, while worker %d (%s) waited, which has", l.id, l.step, l.worker, d.row.ID, d.class.name)})
 		}
 	}

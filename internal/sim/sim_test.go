@@ -99,3 +99,23 @@ func TestALargeFarm(t *testing.T) {
 	again := fmt.Sprintf("-run Large -workers %d -frames %d -chunk %d -seed %d", *workers, n, *chunk, *seed)
 	t.Logf("%v\nagain: go test ./internal/sim %s", simulate(t, c, again), again)
 }
+
+// TestFewWorkersWhereMuchFails has as many workers as tasks, so that those wait
+// which a task failed on, and nothing else stirs the farm.
+func TestFewWorkersWhereMuchFails(t *testing.T) {
+	t.Parallel()
+	from, n := uint64(1), *seeds
+	if *seed != 0 {
+		from, n = *seed, 1
+	}
+	for s := from; s < from+n; s++ {
+		t.Run(fmt.Sprint("seed ", s), func(t *testing.T) {
+			t.Parallel()
+			c := small(s)
+			c.Workers, c.Frames, c.JobFrames, c.OpenJobs, c.Chunk = 8, 400, 5, 1, 0
+			c.Faults = sim.Faults{Fail: 6000, Operator: 2 * time.Minute}
+			c.Settings = farm.Settings{Tries: 50, AvoidAfter: 50, AsideJobs: 1000, AsideFaults: 1000}
+			t.Log(simulate(t, c, fmt.Sprintf("-run Fails -seed %d", s)))
+		})
+	}
+}

@@ -35,6 +35,7 @@ func (c *checker) task(row *farm.Task, last int64) (granted []*cLease) {
 	}
 	t.state = row.State
 	s.count[t.state]++
+	s.waitsAgain(t, row)
 	c.touched[s] = true
 	if len(row.Attempts) < t.attempts {
 		c.breach("task %d of %v lost attempts", row.Index, s)
@@ -62,10 +63,11 @@ func over(t farm.TaskState) bool {
 func (c *checker) attempts(s *cStep, t *cTask, row *farm.Task, last int64) (granted []*cLease) {
 	for i := range row.Attempts {
 		a := &row.Attempts[i]
-		if a.Outcome == farm.OutcomeFailed || a.Outcome == farm.OutcomeLost {
-			s.failed[a.Worker] = true
+		l := c.leases[a.Lease]
+		if failed(a) && (l != nil || i >= t.attempts) {
+			s.failed[a.Worker]++
 		}
-		if l := c.leases[a.Lease]; l != nil && a.Outcome != "" {
+		if l != nil && a.Outcome != "" {
 			c.free(l)
 			if a.Outcome == farm.OutcomeLost {
 				c.s.report.Lost++
@@ -87,6 +89,25 @@ func (c *checker) attempts(s *cStep, t *cTask, row *farm.Task, last int64) (gran
 		c.doubled(s, row)
 	}
 	return granted
+}
+
+// waitsAgain notes whether a task waits again, and on which workers it failed.
+func (s *cStep) waitsAgain(t *cTask, row *farm.Task) {
+	delete(s.again, t)
+	if row.State != farm.TaskWaiting {
+		return
+	}
+	s.again[t], t.tried = true, t.tried[:0]
+	for i := range row.Attempts[min(row.Since, len(row.Attempts)):] {
+		if a := &row.Attempts[row.Since+i]; failed(a) {
+			t.tried = append(t.tried, a.Worker)
+		}
+	}
+}
+
+// failed reports whether an attempt counts against its worker.
+func failed(a *farm.Attempt) bool {
+	return a.Outcome == farm.OutcomeFailed || a.Outcome == farm.OutcomeLost
 }
 
 // completed checks that a task is done by one attempt, once and for all.
