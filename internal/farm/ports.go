@@ -95,7 +95,7 @@ type Batch struct {
 	Jobs        []*Job  // all but ID, Spec, Owner and Steps is written
 	Steps       []*Step // all but Name, Tasks, DependsOn, Needs, Order, Chunks is written
 	Resized     []*Step // Tasks and Chunks are written
-	Tasks       []*Task
+	Tasks       []*Task // those of no stored step are passed over
 	Workers     []*Worker
 	Tallies     []*Worker // of workers that are stored: Done, Power and Earned is written
 	Users       []*User

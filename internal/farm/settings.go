@@ -53,6 +53,9 @@ func Defaults() Settings {
 	}
 }
 
+// mostTasks bounds MaxTasks: stores number a step's tasks with 34 bits.
+const mostTasks = 1 << 34
+
 // withDefaults fills in what is zero.
 func (s Settings) withDefaults() Settings {
 	d := Defaults()
@@ -69,6 +72,7 @@ func (s Settings) withDefaults() Settings {
 	pick(&s.Straggler, d.Straggler)
 	pick(&s.StragglerMin, d.StragglerMin)
 	pick(&s.MaxTasks, d.MaxTasks)
+	s.MaxTasks = min(s.MaxTasks, mostTasks)
 	pick(&s.MaxFiles, d.MaxFiles)
 	pick(&s.EventsKept, d.EventsKept)
 	pick(&s.RetireEvery, d.RetireEvery)

@@ -126,7 +126,9 @@ func (s *Store) write(b *farm.Batch) {
 		}
 	}
 	for _, t := range b.Tasks {
-		s.putTask(t)
+		if j := s.jobs[t.Job]; j != nil && t.Step < len(j.Steps) {
+			s.putTask(t)
+		}
 	}
 	for _, w := range b.Workers {
 		c := *w

@@ -87,8 +87,9 @@ func (t *tx) jobs(b *farm.Batch) {
 		t.Queue("UPDATE meta SET value = greatest(value, $1) WHERE name = 'job'", j.ID)
 		for i := range j.Steps {
 			s := &j.Steps[i]
-			t.Queue(`INSERT INTO steps (job, idx, spec, tasks, state, next, retrying, running, done, failed, canceled, seconds, slowest, fastest)
-				VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)`,
+			t.Queue("UPDATE meta SET value = value + 1 WHERE name = 'step'")
+			t.Queue(`INSERT INTO steps (job, idx, spec, tasks, state, next, retrying, running, done, failed, canceled, seconds, slowest, fastest, number)
+				VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,(SELECT value FROM meta WHERE name = 'step'))`,
 				j.ID, s.Index, t.col(store.StepSpecOf(s)), s.Tasks, s.State, s.Next, s.Retrying, s.Running, s.Done, s.Failed, s.Canceled, s.Seconds, s.Slowest, s.Fastest)
 		}
 	}
@@ -118,9 +119,11 @@ func (t *tx) tasks(tasks []*farm.Task) {
 		jobs[i], steps[i], idx[i], states[i], since[i] = k.Job, int64(k.Step), k.Index, int16(store.TaskState(k.State)), int64(k.Since)
 		attempts[i], outputs[i] = t.col(store.Attempts(k.Attempts)), t.col(store.List(k.Outputs))
 	}
-	t.Queue(`INSERT INTO tasks (job, step, idx, state, since, attempts, outputs)
-		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::text[], $7::text[])
-		ON CONFLICT (job, step, idx) DO UPDATE SET state = excluded.state, since = excluded.since, attempts = excluded.attempts, outputs = excluded.outputs`,
+	t.Queue(`INSERT INTO tasks (id, state, since, attempts, outputs)
+		SELECT number << 34 | row.idx, row.state, since, attempts, outputs
+		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::text[], $7::text[]) AS row (job, step, idx, state, since, attempts, outputs)
+		JOIN steps ON steps.job = row.job AND steps.idx = row.step
+		ON CONFLICT (id) DO UPDATE SET state = excluded.state, since = excluded.since, attempts = excluded.attempts, outputs = excluded.outputs`,
 		jobs, steps, idx, states, since, attempts, outputs)
 }
 
@@ -217,17 +220,18 @@ func (t *tx) purge(before []int64, b *farm.Batch) []int64 {
 	left := slices.Clone(before)
 	for len(left) > 0 && left[0] < 0 {
 		t.Queue("DELETE FROM purge WHERE job = $1", -left[0])
+		t.Queue("DELETE FROM steps WHERE job = $1", -left[0])
 		left = left[1:]
 	}
 	for _, id := range b.DropJobs {
 		t.Queue("DELETE FROM jobs WHERE id = $1", id)
-		t.Queue("DELETE FROM steps WHERE job = $1", id)
 		t.Queue("DELETE FROM notes WHERE job = $1", id)
 		t.Queue("INSERT INTO purge (job) VALUES ($1) ON CONFLICT DO NOTHING", id)
 		left = append(left, id)
 	}
 	if len(left) > 0 {
-		t.Queue("DELETE FROM tasks WHERE (job, step, idx) IN (SELECT job, step, idx FROM tasks WHERE job = $1 LIMIT $2)", left[0], purgeSlice)
+		t.Queue(`DELETE FROM tasks WHERE id IN (SELECT id FROM tasks
+			WHERE id >= (SELECT min(number) << 34 FROM steps WHERE job = $1) AND id < (SELECT (max(number) + 1) << 34 FROM steps WHERE job = $1) LIMIT $2)`, left[0], purgeSlice)
 	}
 	return left
 }

@@ -58,9 +58,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestOpenKeepsTalliesOfAnOlderDatabase opens one in which a worker's tally is
-// part of its body.
-func TestOpenKeepsTalliesOfAnOlderDatabase(t *testing.T) {
+func TestOpenBringsAnOlderDatabaseForward(t *testing.T) {
 	t.Parallel()
 	url := pgtest.URL(t)
 	db, err := sql.Open("pgx", url)
@@ -74,13 +72,15 @@ func TestOpenKeepsTalliesOfAnOlderDatabase(t *testing.T) {
 	if _, err := older.UpTo(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec("INSERT INTO workers (id, body) VALUES " + storetest.OlderWorkers); err != nil {
-		t.Fatal(err)
+	for _, q := range storetest.Older {
+		if _, err := db.Exec(q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
 	}
 	db.Close()
 	s := open(t, url, "http://127.0.0.1:1")
 	defer s.Close()
-	storetest.OlderTallies(t, s)
+	storetest.OpenedOlder(t, s)
 }
 
 func TestOneWriterAtATime(t *testing.T) {

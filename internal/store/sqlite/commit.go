@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,6 +35,19 @@ func (t *tx) exec(query string, args ...any) int64 {
 		t.add(v)
 	}
 	return t.run(query)
+}
+
+// number runs a query that gives one number, 0 for no row.
+func (t *tx) number(query string, args ...int64) int64 {
+	t.args = t.args[:0]
+	for _, a := range args {
+		t.add(a)
+	}
+	n, err := t.w.number(query, t.args)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) && t.err == nil {
+		t.err = fmt.Errorf("%.40q: %w", query, err)
+	}
+	return n
 }
 
 // add appends an argument of a type that the driver knows.
@@ -112,7 +127,7 @@ func (s *Store) Commit(ctx context.Context, b *farm.Batch) error {
 // commit writes the batch's rows, and returns the removed jobs whose tasks are
 // still to go once it is committed.
 func (s *Store) commit(w *writer, b *farm.Batch) ([]int64, error) {
-	epoch, err := w.number("SELECT value FROM meta WHERE name = 'epoch'")
+	epoch, err := w.number("SELECT value FROM meta WHERE name = 'epoch'", nil)
 	if err != nil {
 		return nil, dbError("read the epoch", err)
 	}
@@ -132,17 +147,20 @@ func (s *Store) commit(w *writer, b *farm.Batch) ([]int64, error) {
 }
 
 const (
-	sqlMaxID   = "UPDATE meta SET value = max(value, ?) WHERE name = ?"
-	sqlNewJob  = "INSERT INTO jobs (id, name, owner, priority, state, paused, canceled, reason, build, created, started, finished, spec, body) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-	sqlJob     = "UPDATE jobs SET priority = ?, state = ?, paused = ?, canceled = ?, reason = ?, build = ?, created = ?, started = ?, finished = ? WHERE id = ?"
-	sqlNewStep = "INSERT INTO steps (job, idx, spec, tasks, state, next, retrying, running, done, failed, canceled, seconds, slowest, fastest) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-	sqlStep    = "UPDATE steps SET state = ?, next = ?, retrying = ?, running = ?, done = ?, failed = ?, canceled = ?, seconds = ?, slowest = ?, fastest = ? WHERE job = ? AND idx = ?"
-	sqlEntry   = "INSERT INTO ledger (account, job, granted, earned, spent, frames, updated) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET granted = excluded.granted, earned = excluded.earned, spent = excluded.spent, frames = excluded.frames, updated = excluded.updated"
-	sqlWorker  = "INSERT INTO workers (id, body) VALUES (?,?) ON CONFLICT DO UPDATE SET body = excluded.body"
+	sqlMaxID    = "UPDATE meta SET value = max(value, ?) WHERE name = ?"
+	sqlNewJob   = "INSERT INTO jobs (id, name, owner, priority, state, paused, canceled, reason, build, created, started, finished, spec, body) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+	sqlJob      = "UPDATE jobs SET priority = ?, state = ?, paused = ?, canceled = ?, reason = ?, build = ?, created = ?, started = ?, finished = ? WHERE id = ?"
+	sqlNewStep  = "INSERT INTO steps (job, idx, spec, tasks, state, next, retrying, running, done, failed, canceled, seconds, slowest, fastest, number) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,(SELECT value FROM meta WHERE name = 'step'))"
+	sqlNextStep = "UPDATE meta SET value = value + 1 WHERE name = 'step'"
+	sqlNumber   = "SELECT number FROM steps WHERE job = ? AND idx = ?"
+	sqlStep     = "UPDATE steps SET state = ?, next = ?, retrying = ?, running = ?, done = ?, failed = ?, canceled = ?, seconds = ?, slowest = ?, fastest = ? WHERE job = ? AND idx = ?"
+	sqlPurge    = "DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id >= (SELECT min(number) << 34 FROM steps WHERE job = ?) AND id < (SELECT (max(number) + 1) << 34 FROM steps WHERE job = ?) LIMIT ?)"
+	sqlEntry    = "INSERT INTO ledger (account, job, granted, earned, spent, frames, updated) VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET granted = excluded.granted, earned = excluded.earned, spent = excluded.spent, frames = excluded.frames, updated = excluded.updated"
+	sqlWorker   = "INSERT INTO workers (id, body) VALUES (?,?) ON CONFLICT DO UPDATE SET body = excluded.body"
 )
 
 var (
-	sqlTask = inserting("INSERT INTO tasks (job, step, idx, state, since, attempts, outputs) VALUES ", "(?,?,?,?,?,?,?)",
+	sqlTask = inserting("INSERT INTO tasks (id, state, since, attempts, outputs) VALUES ", "(?,?,?,?,?)",
 		" ON CONFLICT DO UPDATE SET state = excluded.state, since = excluded.since, attempts = excluded.attempts, outputs = excluded.outputs")
 	sqlTally = inserting("REPLACE INTO tallies (worker, done, power, earned) VALUES ", "(?,?,?,?)", "")
 	sqlEvent = inserting("INSERT INTO events (id, body) VALUES ", "(?,?)", "")
@@ -157,6 +175,7 @@ func (t *tx) jobs(b *farm.Batch) {
 		t.exec(sqlMaxID, j.ID, "job")
 		for i := range j.Steps {
 			s := &j.Steps[i]
+			t.exec(sqlNextStep)
 			t.exec(sqlNewStep, j.ID, s.Index, t.col(store.StepSpecOf(s)), s.Tasks, s.State, s.Next, s.Retrying, s.Running,
 				s.Done, s.Failed, s.Canceled, s.Seconds, s.Slowest, s.Fastest)
 		}
@@ -174,16 +193,33 @@ func (t *tx) jobs(b *farm.Batch) {
 }
 
 func (t *tx) tasks(tasks []*farm.Task) {
+	tasks, numbers := t.numbered(tasks)
 	t.rows(&sqlTask, len(tasks), func(i int) {
 		k := tasks[i]
-		t.add(k.Job)
-		t.add(int64(k.Step))
-		t.add(k.Index)
+		t.add(numbers[i])
 		t.add(int64(store.TaskState(k.State)))
 		t.add(int64(k.Since))
 		t.add(t.col(store.Attempts(k.Attempts)))
 		t.add(t.col(store.List(k.Outputs)))
 	})
+}
+
+// numbered are the tasks whose steps are there, and the numbers that they go by.
+// Tasks of one step stand in a row, so few steps are asked for.
+func (t *tx) numbered(tasks []*farm.Task) (there []*farm.Task, numbers []int64) {
+	there, numbers = make([]*farm.Task, 0, len(tasks)), make([]int64, 0, len(tasks))
+	var of farm.TaskKey
+	var step int64
+	for _, k := range tasks {
+		if k.Job != of.Job || k.Step != of.Step {
+			of = k.TaskKey
+			step = t.number(sqlNumber, k.Job, int64(k.Step))
+		}
+		if step > 0 {
+			there, numbers = append(there, k), append(numbers, store.TaskNumber(step, k.Index))
+		}
+	}
+	return there, numbers
 }
 
 func (t *tx) tallies(workers []*farm.Worker) {
@@ -271,7 +307,6 @@ func (t *tx) purge(b *farm.Batch) []int64 {
 	left := slices.Clone(t.s.purge)
 	for _, id := range b.DropJobs {
 		t.exec("DELETE FROM jobs WHERE id = ?", id)
-		t.exec("DELETE FROM steps WHERE job = ?", id)
 		t.exec("DELETE FROM notes WHERE job = ?", id)
 		t.exec("INSERT OR IGNORE INTO purge (job) VALUES (?)", id)
 		left = append(left, id)
@@ -279,8 +314,9 @@ func (t *tx) purge(b *farm.Batch) []int64 {
 	if t.err != nil || len(left) == 0 {
 		return left
 	}
-	n := t.exec("DELETE FROM tasks WHERE (job, step, idx) IN (SELECT job, step, idx FROM tasks WHERE job = ? LIMIT ?)", left[0], purgeSlice)
+	n := t.exec(sqlPurge, left[0], left[0], purgeSlice)
 	if n < purgeSlice {
+		t.exec("DELETE FROM steps WHERE job = ?", left[0])
 		t.exec("DELETE FROM purge WHERE job = ?", left[0])
 		left = left[1:]
 	}

@@ -14,7 +14,7 @@ import (
 const (
 	jobCols  = "id, name, owner, priority, state, paused, canceled, reason, build, created, started, finished, spec"
 	stepCols = "job, idx, spec, tasks, state, next, retrying, running, done, failed, canceled, seconds, slowest, fastest"
-	taskCols = "job, step, idx, state, since, attempts, outputs"
+	taskCols = "id, state, since, attempts, outputs"
 	liveJobs = "state IN ('waiting', 'running', 'paused')"
 )
 
@@ -29,7 +29,7 @@ func (s *Store) Load(ctx context.Context) (*farm.Snapshot, error) {
 	if snap.Jobs, err = queryJobs(ctx, tx, true, "WHERE "+liveJobs); err != nil {
 		return nil, err
 	}
-	if snap.Tasks, err = queryTasks(ctx, tx, "WHERE state < 2 AND job IN (SELECT id FROM jobs WHERE "+liveJobs+")"); err != nil {
+	if snap.Tasks, err = liveTasks(ctx, tx); err != nil {
 		return nil, err
 	}
 	if snap.Workers, err = queryWorkers(ctx, tx); err != nil {
@@ -144,16 +144,39 @@ func queryJobs(ctx context.Context, q querier, whole bool, tail string, args ...
 	return out, err
 }
 
-func queryTasks(ctx context.Context, q querier, tail string, args ...any) ([]*farm.Task, error) {
+// spans reads the numbers of the steps of some jobs.
+func spans(ctx context.Context, q querier, jobs string, args ...any) (out store.Spans, err error) {
+	err = each(ctx, q, "SELECT job, min(number), count(*) FROM steps WHERE job "+jobs+" GROUP BY job ORDER BY min(number)", args, func(r *sql.Rows) error {
+		var s store.Span
+		err := r.Scan(&s.Job, &s.First, &s.Steps)
+		out = append(out, s)
+		return err
+	})
+	return out, err
+}
+
+// liveTasks reads the tasks that wait or run of jobs that have not ended.
+func liveTasks(ctx context.Context, q querier) ([]*farm.Task, error) {
+	const live = "IN (SELECT id FROM jobs WHERE " + liveJobs + ")"
+	of, err := spans(ctx, q, live)
+	if err != nil {
+		return nil, err
+	}
+	return queryTasks(ctx, q, of, "WHERE state < 2 AND id >> 34 IN (SELECT number FROM steps WHERE job "+live+")")
+}
+
+// queryTasks reads tasks of the steps that have these numbers.
+func queryTasks(ctx context.Context, q querier, of store.Spans, tail string, args ...any) ([]*farm.Task, error) {
 	var out []*farm.Task
 	err := each(ctx, q, "SELECT "+taskCols+" FROM tasks "+tail, args, func(r *sql.Rows) error {
 		t := &farm.Task{}
+		var number int64
 		var state int
 		var attempts, outputs string
-		if err := r.Scan(&t.Job, &t.Step, &t.Index, &state, &t.Since, &attempts, &outputs); err != nil {
+		if err := r.Scan(&number, &state, &t.Since, &attempts, &outputs); err != nil {
 			return err
 		}
-		t.State = store.TaskStateOf(state)
+		t.TaskKey, t.State = of.Key(number), store.TaskStateOf(state)
 		out = append(out, t)
 		if err := store.UnList(attempts, &t.Attempts); err != nil {
 			return err
@@ -228,11 +251,11 @@ func (s *Store) Jobs(ctx context.Context, q farm.JobQuery) ([]*farm.Job, error) 
 
 // Task returns a task that was leased at least once.
 func (s *Store) Task(ctx context.Context, k farm.TaskKey) (*farm.Task, error) {
-	out, err := queryTasks(ctx, s.read, "WHERE job = ? AND step = ? AND idx = ?", k.Job, k.Step, k.Index)
+	out, err := s.Tasks(ctx, farm.TaskQuery{Job: k.Job, Step: k.Step, FromStep: k.Step, From: k.Index, Limit: 1})
 	if err != nil {
 		return nil, err
 	}
-	if len(out) == 0 {
+	if len(out) == 0 || out[0].TaskKey != k {
 		return nil, farm.Errorf(farm.NotFound, "task %d/%d of job %d was never leased", k.Step, k.Index, k.Job)
 	}
 	return out[0], nil
@@ -240,11 +263,12 @@ func (s *Store) Task(ctx context.Context, k farm.TaskKey) (*farm.Task, error) {
 
 // Tasks lists tasks that were leased at least once.
 func (s *Store) Tasks(ctx context.Context, q farm.TaskQuery) ([]*farm.Task, error) {
-	where := "WHERE job = ? AND (step, idx) >= (?, ?)"
-	args := []any{q.Job, q.FromStep, q.From}
-	if q.Step >= 0 {
-		where, args = where+" AND step = ?", append(args, q.Step)
+	of, err := spans(ctx, s.read, "= ?", q.Job)
+	if err != nil || len(of) == 0 {
+		return nil, err
 	}
+	from, to := of[0].Range(q)
+	where, args := "WHERE id BETWEEN ? AND ?", []any{from, to}
 	if len(q.States) > 0 {
 		live, bad := true, true
 		ids := make([]string, len(q.States))
@@ -261,11 +285,11 @@ func (s *Store) Tasks(ctx context.Context, q farm.TaskQuery) ([]*farm.Task, erro
 			where += " AND state > 2"
 		}
 	}
-	where += " ORDER BY job, step, idx"
+	where += " ORDER BY id"
 	if q.Limit > 0 {
 		where += fmt.Sprintf(" LIMIT %d", q.Limit)
 	}
-	return queryTasks(ctx, s.read, where, args...)
+	return queryTasks(ctx, s.read, of, where, args...)
 }
 
 // Workers lists the workers by id.
@@ -341,7 +365,7 @@ func (s *Store) References(ctx context.Context, fn func(string) error) error {
 		if err != nil {
 			return err
 		}
-		return each(ctx, tx, "SELECT attempts, outputs FROM tasks WHERE job NOT IN (SELECT job FROM purge)", nil, func(r *sql.Rows) error {
+		return each(ctx, tx, "SELECT attempts, outputs FROM tasks WHERE id >> 34 NOT IN (SELECT number FROM steps WHERE job IN (SELECT job FROM purge))", nil, func(r *sql.Rows) error {
 			var attempts, outputs string
 			if err := r.Scan(&attempts, &outputs); err != nil {
 				return err

@@ -147,7 +147,7 @@ func (s *Store) migrate(ctx context.Context) error {
 // Acquire begins a new epoch. The file's lock is held since Open.
 func (s *Store) Acquire(ctx context.Context) (int64, error) {
 	err := s.writing(ctx, func(w *writer) (err error) {
-		s.epoch, err = w.number("UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value")
+		s.epoch, err = w.number("UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value", nil)
 		return err
 	})
 	return s.epoch, dbError("begin an epoch", err)

@@ -73,9 +73,7 @@ func TestOpenRefusesANewerDatabase(t *testing.T) {
 	}
 }
 
-// TestOpenKeepsTalliesOfAnOlderDatabase opens one in which a worker's tally is
-// part of its body.
-func TestOpenKeepsTalliesOfAnOlderDatabase(t *testing.T) {
+func TestOpenBringsAnOlderDatabaseForward(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	db, err := sql.Open("sqlite", filepath.Join(dir, "farm.db"))
@@ -89,13 +87,15 @@ func TestOpenKeepsTalliesOfAnOlderDatabase(t *testing.T) {
 	if _, err := older.UpTo(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec("INSERT INTO workers (id, body) VALUES " + storetest.OlderWorkers); err != nil {
-		t.Fatal(err)
+	for _, q := range storetest.Older {
+		if _, err := db.Exec(q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
 	}
 	db.Close()
 	s := open(t, dir)
 	defer s.Close()
-	storetest.OlderTallies(t, s)
+	storetest.OpenedOlder(t, s)
 }
 
 func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {

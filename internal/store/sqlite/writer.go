@@ -60,13 +60,13 @@ func (w *writer) exec(query string, args []driver.NamedValue) (int64, error) {
 	return res.RowsAffected()
 }
 
-// number runs a query that gives one number.
-func (w *writer) number(query string) (int64, error) {
+// number runs a query that gives one number, sql.ErrNoRows for none.
+func (w *writer) number(query string, args []driver.NamedValue) (int64, error) {
 	st, err := w.stmt(query)
 	if err != nil {
 		return 0, err
 	}
-	rows, err := st.(driver.StmtQueryContext).QueryContext(context.Background(), nil)
+	rows, err := st.(driver.StmtQueryContext).QueryContext(context.Background(), args)
 	if err != nil {
 		return 0, err
 	}

@@ -89,7 +89,7 @@ func transaction(n int64) *farm.Batch {
 		Entries: []*farm.Entry{{Account: "ann", Job: crashJob, Earned: farm.Points(n), Updated: epochTime}},
 		Events:  []farm.Event{{ID: n, Time: epochTime, Type: "task.done", Job: crashJob}},
 	}
-	step := farm.Step{Job: crashJob, Name: "Render", Tasks: 1 << 40, State: farm.StepReady, Next: n * crashTasks, Running: crashTasks, Done: (n - 1) * crashTasks}
+	step := farm.Step{Job: crashJob, Name: "Render", Tasks: 1 << 30, State: farm.StepReady, Next: n * crashTasks, Running: crashTasks, Done: (n - 1) * crashTasks}
 	worker := []*farm.Worker{{ID: 1, Name: "w", Done: n, Created: epochTime}}
 	if n == 1 {
 		b.Workers = worker

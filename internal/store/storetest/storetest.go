@@ -247,9 +247,20 @@ func testTasks(t *testing.T, open Factory) {
 		{"mixed", farm.TaskQuery{Job: 1000, Step: -1, From: 1, States: []farm.TaskState{farm.TaskRunning, farm.TaskDone}}, func(r *farm.Task) bool {
 			return r.Index >= 1 && (r.State == farm.TaskRunning || r.State == farm.TaskDone)
 		}},
+		{"of no step", farm.TaskQuery{Job: 1000, Step: 2}, func(*farm.Task) bool { return false }},
+		{"of no job", farm.TaskQuery{Job: 999, Step: -1}, func(*farm.Task) bool { return false }},
 	} {
 		b.same(c.name, must[[]*farm.Task](t)(b.s.Tasks(t.Context(), c.q)), pick(c.want))
 	}
+	// Tasks of what is not there are passed over.
+	lost := []*farm.Task{task(999, 0, 0, farm.TaskDone), task(1000, 2, 0, farm.TaskDone), task(1001, 0, 1, farm.TaskDone)}
+	b.commit(&farm.Batch{Tasks: lost})
+	for _, k := range lost[:2] {
+		if _, err := b.s.Task(t.Context(), k.TaskKey); farm.CodeOf(err) != farm.NotFound {
+			t.Errorf("a task of no step is answered with %v", err)
+		}
+	}
+	b.same("the task beside them", must[*farm.Task](t)(b.s.Task(t.Context(), lost[2].TaskKey)), lost[2])
 	// A task that changes keeps nothing of what it was.
 	changed := &farm.Task{TaskKey: rows[0].TaskKey, State: farm.TaskDone}
 	b.commit(&farm.Batch{Tasks: []*farm.Task{changed}})
