@@ -165,7 +165,7 @@ func (b *builds) unpack(ctx context.Context, x *api.Build) error {
 	}
 	defer f.Close()
 	program := path.Join(x.Root, x.Program)
-	return archive.Unpack(ctx, f, x.Size, b.dir, x.SHA256, archive.Options{Finish: func(dir string) error {
+	return archive.Unpack(ctx, f, x.Size, b.dir, x.SHA256, archive.Options{Lasting: true, Finish: func(dir string) error {
 		root, err := os.OpenRoot(dir)
 		if err != nil {
 			return err

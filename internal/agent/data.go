@@ -120,22 +120,27 @@ func removeAll(dir string) error {
 // workerKey reads the key, or makes one.
 func workerKey(path string) (string, error) {
 	b, err := os.ReadFile(path)
-	if err == nil {
+	if err == nil && len(b) > 0 {
 		key := strings.TrimSpace(string(b))
 		if raw, err := hex.DecodeString(key); err == nil && len(raw) == 16 {
 			return key, nil
 		}
 		return "", fmt.Errorf("%s holds no worker key; remove it, and this machine counts as a new worker", path)
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	key := newKey()
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, []byte(key+"\n"), 0o600); err != nil {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
 		return "", err
 	}
-	return key, os.Rename(tmp, path)
+	_, err = f.WriteString(key + "\n")
+	// A power cut must not leave an empty file under the name.
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", err
+	}
+	return key, os.Rename(f.Name(), path)
 }
 
 // newKey makes a name that nobody can guess.

@@ -145,6 +145,13 @@ func TestUnpackTars(t *testing.T) {
 			if _, err := unpack(t, data[:len(data)/2], archive.Options{}); err == nil {
 				t.Error("half an archive was unpacked")
 			}
+			lasting, err := unpack(t, data, archive.Options{Lasting: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, tree(t, lasting)); d != "" {
+				t.Error(d)
+			}
 		})
 	}
 }

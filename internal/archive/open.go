@@ -50,6 +50,9 @@ type Options struct {
 	// for all; and what is done to the unpacked folder before it gets its name.
 	Root   string
 	Finish func(dir string) error
+	// Lasting has what was unpacked survive a power cut, too: a folder that then
+	// had its name but not its content would be taken for whole.
+	Lasting bool
 }
 
 // Walk reads the archive of size bytes at r from front to back and calls visit

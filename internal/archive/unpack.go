@@ -42,6 +42,11 @@ func Unpack(ctx context.Context, r io.ReaderAt, size int64, parent, name string,
 	if err := os.Chmod(temp, 0o755); err != nil {
 		return errors.Join(err, os.RemoveAll(temp))
 	}
+	if o.Lasting {
+		if err := settle(temp); err != nil {
+			return errors.Join(fmt.Errorf("write what was unpacked to the disk: %w", err), os.RemoveAll(temp))
+		}
+	}
 	if err := os.Rename(temp, final); err != nil {
 		return errors.Join(fmt.Errorf("put the unpacked folder in place: %w", err), os.RemoveAll(temp))
 	}

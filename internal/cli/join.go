@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"drover.farm/internal/api"
+	"drover.farm/internal/blob/disk"
 	"drover.farm/internal/secret"
 )
 
@@ -45,7 +46,7 @@ func (c *workCmd) redeem(a *App, dir, file string) error {
 	token, err := readToken(pending)
 	if errors.Is(err, fs.ErrNotExist) {
 		token = secret.NewToken()
-		err = os.WriteFile(pending, []byte(token.Reveal()+"\n"), 0o600)
+		err = writeDown(pending, token.Reveal()+"\n")
 	}
 	if err != nil {
 		return fmt.Errorf("keep the worker's token: %w", err)
@@ -67,4 +68,14 @@ func (c *workCmd) redeem(a *App, dir, file string) error {
 	}
 	a.say("joined the farm; this machine's token is in %s", file)
 	return nil
+}
+
+// writeDown makes a file that is on the disk when it returns.
+func writeDown(path, text string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Sync(), f.Close(), disk.SyncDir(filepath.Dir(path)))
 }

@@ -88,6 +88,16 @@ func (ts *tokens) drop(h [32]byte) {
 	}
 }
 
+// count is how many credentials of a kind an account has.
+func (ts *tokens) count(login, kind string) (n int) {
+	for _, t := range ts.of[login] {
+		if t.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
 // dropAll takes out the credentials of an account.
 func (ts *tokens) dropAll(login string) {
 	for h := range ts.of[login] {
@@ -330,11 +340,17 @@ func (f *Farm) AddToken(ctx context.Context, by Principal, t Token) error {
 		if st.users[t.Login] == nil {
 			return noUser(t.Login)
 		}
+		if n := st.tokens.count(t.Login, t.Kind); n >= maxTokens && (t.Kind == "token" || t.Kind == KindJoin) { // of the others each client has some
+			return Errorf(Conflict, "the account %s has %d tokens already; \"drover user revoke-keys\" makes them worthless, or remove those of no use", quote(t.Login), n)
+		}
 		t.Created = st.now
 		st.putToken(&t)
 		return nil
 	})
 }
+
+// maxTokens is how many tokens of its own, and one-time tokens, an account may have.
+const maxTokens = 1000
 
 // RevokeTokens takes an account's credentials of a kind away, all for "". It
 // returns how many.

@@ -168,3 +168,25 @@ func TestSomebodyStaysAdmin(t *testing.T) {
 		b.check(b.f.RemoveUser(ctx, admin, "bob"))
 	})
 }
+
+// TestTokensAreBounded: anybody may make tokens of their own account.
+func TestTokensAreBounded(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		add := func(n int, kind string) error {
+			var h [32]byte
+			h[0], h[1], h[2] = byte(n), byte(n>>8), kind[0]
+			return b.f.AddToken(b.t.Context(), ann, farm.Token{Hash: h, Login: "ann", Kind: kind})
+		}
+		for i := range 1000 {
+			b.check(add(i, "token"))
+		}
+		if err := add(1000, "token"); farm.CodeOf(err) != farm.Conflict {
+			b.t.Errorf("one more: %v", err)
+		}
+		for i := range 1001 { // each client has one
+			b.check(add(i, "session"))
+		}
+		b.check(errOf(b.f.RevokeTokens(b.t.Context(), ann, "ann", "token")))
+		b.check(add(1000, "token"))
+	})
+}

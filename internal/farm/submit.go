@@ -72,8 +72,10 @@ func (f *Farm) Submit(ctx context.Context, s Submission) (*Job, error) {
 			n.Job = row.ID
 			st.putNote(n)
 		}
-		st.f.log.Info("job submitted", "job", row.ID, "name", row.Spec.Name, "owner", row.Owner, "tasks", row.Counts().Total)
 		out = live.copy()
+		st.after = append(st.after, func() { // it may never become durable
+			st.f.log.Info("job submitted", "job", out.ID, "name", out.Spec.Name, "owner", out.Owner, "tasks", out.Counts().Total)
+		})
 		return nil
 	})
 	if err != nil {

@@ -219,7 +219,7 @@ func (d *Depot) there(ctx context.Context, dir string, f *Found) error {
 
 // deploy unpacks a build into its folder.
 func (d *Depot) deploy(ctx context.Context, file *os.File, size int64, f *Found) error {
-	return archive.Unpack(ctx, file, size, d.Dir, d.folder(f), archive.Options{Limits: d.Limits, Root: f.Root, Finish: func(dir string) error {
+	return archive.Unpack(ctx, file, size, d.Dir, d.folder(f), archive.Options{Limits: d.Limits, Root: f.Root, Lasting: true, Finish: func(dir string) error {
 		text, err := json.Marshal(f)
 		if err != nil {
 			return err

@@ -115,6 +115,12 @@ func (v *visit) sheetPNG() error {
 	if err != nil {
 		return err
 	}
+	select { // each has hundreds of files open
+	case v.sheets <- struct{}{}:
+		defer func() { <-v.sheets }()
+	case <-v.ctx().Done():
+		return v.ctx().Err()
+	}
 	var cells []frame.Cell
 	var files []blob.File
 	defer func() {

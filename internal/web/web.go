@@ -121,6 +121,7 @@ type site struct {
 	views  *viewCache
 	recent *recent
 	films  chan struct{} // films being made
+	sheets chan struct{} // contact sheets being made
 	reads  chan struct{} // uploads being read
 	tus    http.Handler
 	hub    *hub
@@ -133,7 +134,7 @@ type site struct {
 func New(c Config) http.Handler { return newSite(c) }
 
 func newSite(c Config) *site {
-	s := &site{Config: c.withDefaults(), mux: http.NewServeMux(), hasher: secret.NewHasher(2), films: make(chan struct{}, 2), reads: make(chan struct{}, 4)}
+	s := &site{Config: c.withDefaults(), mux: http.NewServeMux(), hasher: secret.NewHasher(2), films: make(chan struct{}, 2), sheets: make(chan struct{}, 2), reads: make(chan struct{}, 4)}
 	s.assets = loadAssets()
 	s.pages = sync.OnceValue(func() *templates { return loadTemplates(s) })
 	s.views = newViewCache()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"drover.farm/internal/blob/disk"
 	"drover.farm/internal/farm"
 	"drover.farm/internal/secret"
 )
@@ -86,7 +87,7 @@ func writeFile(path, text string, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	return errors.Join(os.Rename(f.Name(), path), disk.SyncDir(filepath.Dir(path)))
 }
 
 // makeToken is how to make a token without a farm.
