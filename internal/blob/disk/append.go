@@ -50,6 +50,9 @@ func (u *Uploads) append(ctx context.Context, up *upload, r io.Reader) error {
 	if up.mark.offset == up.what.Size {
 		return blob.Ended(ctx, r)
 	}
+	if err := u.regain(up); err != nil {
+		return err
+	}
 	a := &appending{u: u, up: up}
 	err := a.open(ctx)
 	if err == nil {

@@ -57,6 +57,9 @@ type Options struct {
 	// Checkpoint is after how many bytes an append under way is made durable,
 	// so that a crash costs no more than that; 0 means 64 MiB.
 	Checkpoint int64
+	// Idle is after how long without new bytes an upload gives up the room that
+	// it was promised when others need it; 0 means 15 minutes.
+	Idle time.Duration
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
 	// Log gets what the store cleans up and what it cannot; nil is silence.
@@ -117,6 +120,9 @@ func newStore(dir string, opt Options) *Store {
 	}
 	if opt.Checkpoint <= 0 {
 		opt.Checkpoint = defaultCheckpoint
+	}
+	if opt.Idle <= 0 {
+		opt.Idle = defaultIdle
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now

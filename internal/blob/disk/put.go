@@ -114,7 +114,7 @@ func (p *put) write(piece []byte) error {
 }
 
 func (p *put) reserve(n int64) error {
-	if err := p.s.acct.reserve(n); err != nil {
+	if err := p.s.reserve(n); err != nil {
 		return err
 	}
 	p.reserved += n

@@ -41,6 +41,7 @@ type upload struct {
 	id   string
 	what blob.Upload
 	busy sync.Mutex
+	held int64 // bytes that the account promises it; guarded by busy
 
 	mu   sync.Mutex
 	mark mark
@@ -116,6 +117,7 @@ func (u *Uploads) loadOne(id string) error {
 	default:
 		u.s.acct.adopt(r.Size, r.Size-m.offset)
 	}
+	up.held = r.Size
 	u.all[id] = up
 	u.open++
 	return nil
@@ -133,7 +135,7 @@ func (u *Uploads) Create(ctx context.Context, what blob.Upload) (string, error) 
 	if err := u.s.quotaKnown(ctx); err != nil {
 		return "", err
 	}
-	if err := u.admit(); err != nil {
+	if err := u.admit(what.Owner); err != nil {
 		return "", err
 	}
 	up, err := u.create(what.Clone())
@@ -180,15 +182,32 @@ func (u *Uploads) remember(id string) {
 	}
 }
 
-// admit counts an open upload, or refuses.
-func (u *Uploads) admit() error {
+// admit counts an open upload, or refuses. No owner has more than half of what
+// there may be, lest it keep all others out.
+func (u *Uploads) admit(owner string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.open >= u.s.opt.MaxUploads {
+	most := u.s.opt.MaxUploads
+	if u.open >= most {
 		return fmt.Errorf("%w uploads are open (%d): finish or remove some, or try again later", blob.ErrTooMany, u.open)
+	}
+	if share := (most + 1) / 2; owner != "" && u.open >= share && u.openOf(owner) >= share {
+		return fmt.Errorf("%w uploads of %s are open (%d): finish or remove some", blob.ErrTooMany, owner, share)
 	}
 	u.open++
 	return nil
+}
+
+// openOf counts an owner's open uploads; the lock is held.
+func (u *Uploads) openOf(owner string) (n int) {
+	for _, up := range u.all {
+		up.mu.Lock()
+		if up.what.Owner == owner && up.done == nil {
+			n++
+		}
+		up.mu.Unlock()
+	}
+	return n
 }
 
 func (u *Uploads) leave() {
@@ -198,10 +217,10 @@ func (u *Uploads) leave() {
 }
 
 func (u *Uploads) create(what blob.Upload) (*upload, error) {
-	if err := u.s.acct.reserve(what.Size); err != nil {
+	if err := u.s.reserve(what.Size); err != nil {
 		return nil, err
 	}
-	up := &upload{id: blob.NewUploadID(), what: what}
+	up := &upload{id: blob.NewUploadID(), what: what, held: what.Size}
 	err := u.createFiles(up)
 	if err != nil {
 		u.s.acct.release(what.Size, what.Size)
@@ -320,7 +339,7 @@ func (u *Uploads) drop(up *upload) error {
 	u.finished = slices.DeleteFunc(u.finished, func(id string) bool { return id == up.id })
 	if up.done == nil {
 		u.open--
-		u.s.acct.release(up.what.Size, up.what.Size-up.mark.offset)
+		u.s.acct.release(up.held, up.held-up.mark.offset)
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ type Files struct {
 	MinFree     Size          `yaml:"min_free" help:"How many bytes of the file system are left alone."`
 	UploadLimit Size          `yaml:"upload_limit" help:"How many bytes one uploaded file may have."`
 	UploadKept  time.Duration `yaml:"upload_kept" help:"How long an upload that was broken off can be gone on with."`
+	UploadIdle  time.Duration `yaml:"upload_idle" help:"An upload that got no bytes for so long gives the room that it was promised to others, if they need it."`
 	Sweep       time.Duration `yaml:"sweep" help:"How often files that nothing refers to any more are looked for."`
 	Spare       time.Duration `yaml:"spare" help:"How long a file that nothing refers to is kept, for a job that is being submitted with it."`
 	LogKept     time.Duration `yaml:"log_kept" help:"How long the live log of a task that is over is kept beside the log that was uploaded."`
@@ -107,7 +108,7 @@ func DefaultServe() *Serve {
 		Listen: DefaultListen,
 		Files: Files{
 			MinFree: 1 << 30, UploadLimit: 1 << 40, UploadKept: 24 * time.Hour,
-			Sweep: time.Hour, Spare: 24 * time.Hour, LogKept: 24 * time.Hour,
+			UploadIdle: 15 * time.Minute, Sweep: time.Hour, Spare: 24 * time.Hour, LogKept: 24 * time.Hour,
 		},
 		HTTP: HTTP{
 			HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, BodyTime: 30 * time.Second, TransferIdle: time.Minute,

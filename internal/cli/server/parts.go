@@ -80,7 +80,7 @@ func openFiles(ctx context.Context, set *config.Serve, data string, log *slog.Lo
 		return s3Files{s}, nil
 	}
 	d, err := disk.Open(or(set.Blobs, filepath.Join(data, "blobs")), disk.Options{
-		Limit: int64(set.Files.Quota), MinFree: int64(set.Files.MinFree), Log: log,
+		Limit: int64(set.Files.Quota), MinFree: int64(set.Files.MinFree), Idle: set.Files.UploadIdle, Log: log,
 	})
 	if err != nil {
 		return nil, err
