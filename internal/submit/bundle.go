@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // Bundle is what a job bundle holds: a folder with template.yaml or .json, and if
@@ -62,8 +63,8 @@ func oneOf(dir, name string) (string, error) {
 
 type parameterValues struct {
 	ParameterValues []struct {
-		Name  string `yaml:"name"`
-		Value any    `yaml:"value"`
+		Name  string    `yaml:"name"`
+		Value yaml.Node `yaml:"value"`
 	} `yaml:"parameterValues"`
 }
 
@@ -77,14 +78,37 @@ func readStrict(dir, name string, v any) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read the bundle: %w", err)
 	}
-	if err := yaml.UnmarshalWithOptions(data, v, yaml.Strict()); err != nil {
+	if err := strict(data, v); err != nil {
 		return false, fmt.Errorf("%s: %w", file, err)
 	}
 	return true, nil
 }
 
-// maxDocument bounds a document of a bundle, in bytes.
-const maxDocument = 1 << 20
+// Bounds of a document of a bundle, which on the page a stranger has sent: bytes,
+// and characters that can each begin a value.
+const (
+	maxDocument = 1 << 20
+	maxFlow     = 100_000
+)
+
+// strict decodes YAML of known fields only.
+func strict(data []byte, v any) error {
+	flow := 0
+	for _, b := range data {
+		if b == '[' || b == '{' || b == ',' {
+			flow++
+		}
+	}
+	if flow > maxFlow {
+		return fmt.Errorf("it has %d commas and brackets, and at most %d are read", flow, maxFlow)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	if err := d.Decode(v); err != nil && err != io.EOF { // an empty document says nothing
+		return err
+	}
+	return nil
+}
 
 func readDocument(path string) ([]byte, error) {
 	f, err := os.Open(path)
@@ -107,11 +131,12 @@ func bundleValues(dir string) (map[string]string, error) {
 		return nil, err
 	}
 	out := map[string]string{}
-	for _, p := range doc.ParameterValues {
+	for i := range doc.ParameterValues {
+		p := &doc.ParameterValues[i]
 		if strings.Contains(p.Name, ":") {
 			continue
 		}
-		text, ok := plain(p.Value)
+		text, ok := plain(&p.Value)
 		if !ok {
 			return nil, fmt.Errorf("parameter_values: the value of %q is neither text, nor a number, nor a list of these", p.Name)
 		}
@@ -120,25 +145,31 @@ func bundleValues(dir string) (map[string]string, error) {
 	return out, nil
 }
 
-func plain(v any) (string, bool) {
-	switch v := v.(type) {
-	case string:
-		return v, true
-	case bool:
-		return strconv.FormatBool(v), true
-	case int64:
-		return strconv.FormatInt(v, 10), true
-	case uint64:
-		return strconv.FormatUint(v, 10), true
-	case int:
-		return strconv.Itoa(v), true
-	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64), true
-	case []any: // of a LIST parameter
-		data, err := json.Marshal(v)
-		return string(data), err == nil
+// plain is a value as the text of a parameter: scalars as they are written, lists
+// as JSON.
+func plain(n *yaml.Node) (string, bool) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
 	}
-	return "", false
+	switch {
+	case n.Kind == yaml.SequenceNode: // of a LIST parameter
+		var list []any
+		if n.Decode(&list) != nil {
+			return "", false
+		}
+		data, err := json.Marshal(list)
+		return string(data), err == nil
+	case n.Kind != yaml.ScalarNode || n.Tag == "!!null":
+		return "", false
+	case n.Tag == "!!bool":
+		return strings.ToLower(n.Value), true
+	case n.Tag == "!!int":
+		var i int64
+		if strings.ContainsAny(n.Value, "xXoObB_") && n.Decode(&i) == nil {
+			return strconv.FormatInt(i, 10), true
+		}
+	}
+	return n.Value, true
 }
 
 // References are the files of a bundle that no parameter names.

@@ -2,9 +2,11 @@ package submit
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -108,5 +110,63 @@ func TestInside(t *testing.T) {
 	}
 	if err := in.File(filepath.Join(dir, "mine")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBundlesOfStrangersAreBounded: the page reads what was uploaded, and its
+// process is the farm's.
+func TestBundlesOfStrangersAreBounded(t *testing.T) {
+	t.Parallel()
+	aliases := "parameterValues:\n- name: N\n  value: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 9 {
+		aliases += fmt.Sprintf("- name: N\n  value: &a%d [%s]\n", i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+	}
+	for name, text := range map[string]string{
+		"brackets":  "parameterValues:\n- name: N\n  value: " + strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000),
+		"some":      "parameterValues:\n- name: N\n  value: " + strings.Repeat("[", 90_000) + strings.Repeat("]", 90_000),
+		"maps":      "parameterValues: " + strings.Repeat("{a: ", 50_000) + "1" + strings.Repeat("}", 50_000),
+		"aliases":   aliases,
+		"commas":    "parameterValues: [" + strings.Repeat(",", 900_000) + "]",
+		"dashes":    "parameterValues:\n" + strings.Repeat("- ", 300_000),
+		"two":       "parameterValues:\n- {name: N, value: 1, other: 2}\n",
+		"no scalar": "parameterValues:\n- {name: N, value: {a: 1}}\n",
+		"nothing":   "parameterValues:\n- {name: N, value: null}\n",
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		dir := t.TempDir()
+		for file, content := range map[string]string{"template.yaml": "x", "parameter_values.yaml": text} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := ReadBundle(dir); err == nil {
+			t.Errorf("%s: it was read", name)
+		}
+		runtime.ReadMemStats(&after)
+		if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 400 {
+			t.Errorf("%s took %d MiB", name, used)
+		}
+	}
+}
+
+// TestValuesOfABundleAreTextAsWritten: they are read again by their parameters'
+// types.
+func TestValuesOfABundleAreTextAsWritten(t *testing.T) {
+	t.Parallel()
+	for yaml, want := range map[string]string{
+		"7": "7", "1.50": "1.50", "1e3": "1e3", "0x10": "16", "0o17": "15", "true": "true", "True": "true", `"7"`: "7", "yes": "yes", "2026-01-31": "2026-01-31",
+		"text": "text", `""`: "", "[a, 1, true]": `["a",1,true]`, "1-10:2": "1-10:2", "| \n    a\n    b\n": "a\nb\n", "-5": "-5", "12345678901234567890": "12345678901234567890",
+	} {
+		dir := t.TempDir()
+		for file, content := range map[string]string{"template.yaml": "x", "parameter_values.yaml": "parameterValues:\n- name: N\n  value: " + yaml} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b, err := ReadBundle(dir)
+		if err != nil || b.Values["N"] != want {
+			t.Errorf("%q is %q, %v; want %q", yaml, b.Values["N"], err, want)
+		}
 	}
 }
