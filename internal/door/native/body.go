@@ -2,6 +2,7 @@ package native
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,11 @@ func release(b *bytes.Buffer) {
 
 // read decodes the JSON body into v: bounded, complete, of known fields only.
 func (c *call) read(v any) error {
+	done, err := c.room()
+	if err != nil {
+		return err
+	}
+	defer done()
 	buf := buffers.Get().(*bytes.Buffer)
 	defer release(buf)
 	if err := c.gather(buf); err != nil {
@@ -63,6 +69,9 @@ var decoders = sync.Pool{New: func() any {
 
 // decode reads one document, and nothing after it, of known fields only.
 func decode(doc []byte, v any) error {
+	if len(doc) > freeBody && values(doc) > maxValues {
+		return farm.Errorf(farm.Invalid, "the document has more than the %d values that are read at once", maxValues)
+	}
 	d := decoders.Get().(*decoder)
 	d.src.Reset(doc)
 	before := d.InputOffset()
@@ -79,6 +88,56 @@ func decode(doc []byte, v any) error {
 	return nil
 }
 
+// Bounds of documents beyond those of their routes: what many small values take
+// in memory is a hundred times their text.
+const (
+	freeBody  = 1 << 20   // bytes of a body that needs no leave
+	allBodies = 256 << 20 // bytes of larger ones that are read at once
+	maxValues = 1_000_000 // of one document
+)
+
+// values counts what may be values of a JSON document; it need not be well-formed.
+func values(doc []byte) (n int) {
+	text := false
+	for i := 0; i < len(doc); i++ {
+		switch b := doc[i]; {
+		case text && b == '\\':
+			i++
+		case b == '"':
+			text = !text
+		case !text && (b == ',' || b == '[' || b == '{'):
+			n++
+		}
+	}
+	return n
+}
+
+// room waits until a large body may be read; the caller calls the function that
+// it gets when the document is decoded.
+func (c *call) room() (done func(), err error) {
+	n := c.r.ContentLength
+	if n < 0 {
+		n = c.limit()
+	}
+	if n <= freeBody || n > c.limit() { // what is too large is not read
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(c.ctx(), c.d.BodyTime)
+	defer cancel()
+	if c.d.bodies.Acquire(ctx, n) != nil {
+		return nil, farm.Errorf(farm.Unavailable, "the farm is reading as many large documents as it can; try again in a few seconds")
+	}
+	return func() { c.d.bodies.Release(n) }, nil
+}
+
+// limit is how many bytes the body may have.
+func (c *call) limit() int64 {
+	if c.rt.maxBody == 0 {
+		return smallBody
+	}
+	return c.rt.maxBody
+}
+
 const jsonType = "application/json"
 
 func isJSON(contentType string) bool {
@@ -91,10 +150,7 @@ func isJSON(contentType string) bool {
 
 // gather reads the whole body within its bounds of size and time.
 func (c *call) gather(buf *bytes.Buffer) error {
-	limit := c.rt.maxBody
-	if limit == 0 {
-		limit = smallBody
-	}
+	limit := c.limit()
 	if c.r.ContentLength > limit {
 		return tooLarge(limit)
 	}

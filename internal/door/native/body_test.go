@@ -335,3 +335,47 @@ func TestADecoderIsUsedAgainAndAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestDocumentsOfVeryManyValuesAreRefused: a few megabytes of empty objects take
+// gigabytes of memory.
+func TestDocumentsOfVeryManyValuesAreRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	many := func(n int, what string) *strings.Reader {
+		return strings.NewReader(`{"template": "x", "files": [` + strings.TrimSuffix(strings.Repeat(what+",", n), ",") + `]}`)
+	}
+	for _, what := range []string{"{}", "[]", "null"} {
+		if a := b.send("sam", post, "/jobs", many(1_100_000, what), "Content-Type", "application/json"); a.status != 400 || !strings.Contains(string(a.body), "values that are read at once") {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+	}
+	// Text is no value, whatever is in it.
+	text := strings.NewReader(`{"template": "` + strings.Repeat(`,[{\"`, 300_000) + `"}`)
+	if a := b.send("sam", post, "/jobs", text, "Content-Type", "application/json"); a.status != 400 || strings.Contains(string(a.body), "values that are read at once") {
+		t.Errorf("text: %d %s", a.status, a.body)
+	}
+}
+
+// TestLargeDocumentsWaitForOneAnother: however many come at once, what they take
+// is bounded; small ones are not held up.
+func TestLargeDocumentsWaitForOneAnother(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{BodyTime: 3 * time.Second})
+	b.check(b.door.bodies.Acquire(t.Context(), allBodies))
+	large := func() *strings.Reader {
+		return strings.NewReader(`{"template": "` + strings.Repeat("x", freeBody) + `"}`)
+	}
+	if a := b.send("sam", post, "/jobs", large(), "Content-Type", "application/json"); a.status != 503 || !strings.Contains(string(a.body), "large documents") {
+		t.Errorf("without room: %d %s", a.status, a.body)
+	}
+	b.submit("1-1")
+	b.door.bodies.Release(allBodies)
+	for range 2 {
+		if a := b.send("sam", post, "/jobs", large(), "Content-Type", "application/json"); a.status != 400 {
+			t.Errorf("with room: %d %s", a.status, a.body)
+		}
+	}
+	if !b.door.bodies.TryAcquire(allBodies) {
+		t.Error("room was not given back")
+	}
+}

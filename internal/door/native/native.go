@@ -16,6 +16,8 @@ import (
 
 	"context"
 
+	"golang.org/x/sync/semaphore"
+
 	"drover.farm/internal/blob"
 	"drover.farm/internal/blob/tus"
 	"drover.farm/internal/farm"
@@ -114,6 +116,7 @@ type door struct {
 	grants  *grants
 	hasher  *secret.Hasher
 	held    atomic.Int64
+	bodies  *semaphore.Weighted // bytes of large documents that are read at once
 	openapi []byte
 }
 
@@ -124,7 +127,7 @@ type door struct {
 func New(c Config) http.Handler { return newDoor(c) }
 
 func newDoor(c Config) *door {
-	d := &door{Config: c.withDefaults(), mux: http.NewServeMux()}
+	d := &door{Config: c.withDefaults(), mux: http.NewServeMux(), bodies: semaphore.NewWeighted(allBodies)}
 	d.grants = newGrants()
 	d.hasher = secret.NewHasher(2)
 	d.tus = tus.Handler(d.Uploads, tus.Options{
