@@ -3,6 +3,7 @@ package blender
 import (
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"regexp"
 	"strconv"
@@ -23,13 +24,10 @@ type Progress struct {
 	What      string        // the step: "Sample 3/128", "Compositing"
 }
 
+// Blender prints a line for each sample, so these expressions are only asked where
+// a line may fit them; on whole lines they took most of a reporter's time.
 var (
-	frameRE     = regexp.MustCompile(`\bFra: ?(-?\d{1,10})\b`)
-	sampleRE    = regexp.MustCompile(`(?:Sample|Path Tracing Sample|Rendering|Rendered|Render Sample) (\d{1,9}) ?/ ?(\d{1,9})`)
-	tileRE      = regexp.MustCompile(`Rendered (\d{1,9})/(\d{1,9}) Tiles?`)
-	memoryRE    = regexp.MustCompile(`\bMem: ?(\d{1,15}(?:\.\d{1,9})?) ?([KMGT]?)`)
-	peakRE      = regexp.MustCompile(`\bPeak:? ?(\d{1,15}(?:\.\d{1,9})?) ?([KMGT]?)`)
-	remainingRE = regexp.MustCompile(`\bRemaining: ?((?:\d{1,4}:)?\d{1,2}:\d{2}(?:\.\d{1,6})?)`)
+	remainingRE = regexp.MustCompile(`^ ?((?:\d{1,4}:)?\d{1,2}:\d{2}(?:\.\d{1,6})?)`)
 	clockRE     = regexp.MustCompile(`^\d+:\d+\.\d+ `) // Blender 5 begins its lines with the time
 	savedRE     = regexp.MustCompile(`\bSaved: ['"](.+)['"]\s*$`)
 )
@@ -41,91 +39,186 @@ func ParseLine(line string) (p Progress, ok bool) {
 	if len(line) > maxLine {
 		return p, false
 	}
-	if m := savedRE.FindStringSubmatch(line); m != nil {
-		p.Saved = m[1]
-		return p, true
+	if strings.Contains(line, "Saved: ") {
+		if m := savedRE.FindStringSubmatch(line); m != nil {
+			p.Saved = m[1]
+			return p, true
+		}
 	}
-	m := frameRE.FindStringSubmatch(line)
-	if m != nil {
-		p.Frame, _ = strconv.ParseInt(m[1], 10, 64) // ten digits fit
-		p.HasFrame = true
-	}
+	p.Frame, p.HasFrame = frame(line)
 	if !p.HasFrame && !strings.Contains(line, " | ") {
 		return p, false
 	}
 	p.Percent = percent(line)
-	p.Memory, p.Peak = size(memoryRE, line), size(peakRE, line)
-	if m := remainingRE.FindStringSubmatch(line); m != nil {
-		p.Remaining = clock(m[1])
+	p.Memory, _ = size(line, "Mem:")
+	p.Peak, _ = size(line, "Peak")
+	for rest := range after(line, "Remaining:") {
+		if m := remainingRE.FindStringSubmatch(rest); m != nil {
+			p.Remaining = clock(m[1])
+			break
+		}
 	}
 	p.What = what(line)
 	return p, p.HasFrame || p.Percent >= 0
 }
 
+// after goes through what follows a word, wherever that does not end a longer one.
+func after(line, word string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for at := 0; ; {
+			i := strings.Index(line[at:], word)
+			if i < 0 {
+				return
+			}
+			begin := at + i
+			at = begin + len(word)
+			if (begin == 0 || !wordly(line[begin-1])) && !yield(line[at:]) {
+				return
+			}
+		}
+	}
+}
+
+func wordly(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+}
+
+// digits is how many digits a text begins with.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// frame reads "Fra:12".
+func frame(line string) (int64, bool) {
+	for rest := range after(line, "Fra:") {
+		rest = strings.TrimPrefix(rest, " ")
+		bare := strings.TrimPrefix(rest, "-")
+		if n := digits(bare); 1 <= n && n <= 10 && (n == len(bare) || !wordly(bare[n])) {
+			v, _ := strconv.ParseInt(rest[:len(rest)-len(bare)+n], 10, 64) // ten digits fit
+			return v, true
+		}
+	}
+	return 0, false
+}
+
 // what is the step of a line between its numbers and its details, such as
 // "Sample 3/128" or "Updating Objects".
 func what(line string) string {
-	var steps []string
+	first := ""
 	for part := range strings.SplitSeq(line, " | ") {
 		part = strings.TrimSpace(part)
-		switch {
-		case part == "", clockRE.MatchString(part), frameRE.MatchString(part), memoryRE.MatchString(part), strings.HasPrefix(part, "Time:"), strings.HasPrefix(part, "Remaining:"):
-		default:
-			steps = append(steps, part)
+		if part == "" || numbers(part) {
+			continue
 		}
+		if first == "" && strings.Contains(part, ", ") {
+			first = part // the scene and its view layer, unless nothing follows
+			continue
+		}
+		return part
 	}
-	if len(steps) > 1 && strings.Contains(steps[0], ", ") {
-		steps = steps[1:] // the scene and its view layer
+	return first
+}
+
+// numbers reports whether a part of a line tells times, memory or the frame.
+func numbers(part string) bool {
+	if strings.HasPrefix(part, "Time:") || strings.HasPrefix(part, "Remaining:") || digits(part) > 0 && clockRE.MatchString(part) {
+		return true
 	}
-	if len(steps) == 0 {
-		return ""
+	if _, ok := frame(part); ok {
+		return true
 	}
-	return steps[0]
+	_, ok := size(part, "Mem:")
+	return ok
 }
 
 // percent joins tiles and samples. Where both are told, samples are of all
 // tiles since Blender 3, and of one tile before.
 func percent(line string) float64 {
-	tiles := ratio(tileRE, line)
-	rest := tileRE.ReplaceAllString(line, "")
-	samples := ratio(sampleRE, rest)
+	tiles, samples, all := -1.0, -1.0, 0.0
+	for at := range len(line) {
+		if line[at] != '/' {
+			continue
+		}
+		done, of, tile, ok := ratio(line, at)
+		switch {
+		case !ok:
+		case tile && all == 0:
+			tiles, all = done/of, of
+		case !tile && samples < 0:
+			samples = min(done/of, 1)
+		}
+	}
 	switch {
 	case tiles < 0 && samples < 0:
 		return -1
 	case tiles < 0:
 		return 100 * samples
 	case samples < 0 || tiles > 0:
-		return 100 * max(tiles, 0)
+		return 100 * min(tiles, 1)
 	}
-	n, _ := strconv.ParseFloat(tileRE.FindStringSubmatch(line)[2], 64)
-	return 100 * samples / max(n, 1)
+	return 100 * samples / all
 }
 
-func ratio(re *regexp.Regexp, line string) float64 {
-	m := re.FindStringSubmatch(line)
-	if m == nil {
-		return -1
+// ratio reads "Sample 3/128", "Rendering 3 / 128 samples" or "Rendered 3/40
+// Tiles" around a slash.
+func ratio(line string, slash int) (done, all float64, tile, ok bool) {
+	from := slash
+	if from > 0 && line[from-1] == ' ' {
+		from--
 	}
-	done, _ := strconv.ParseFloat(m[1], 64)
-	all, _ := strconv.ParseFloat(m[2], 64)
-	if all <= 0 {
-		return -1
+	to := from
+	for from > 0 && '0' <= line[from-1] && line[from-1] <= '9' {
+		from--
 	}
-	return min(done/all, 1)
+	rest := line[slash+1:]
+	tight := to == slash && !strings.HasPrefix(rest, " ")
+	rest = strings.TrimPrefix(rest, " ")
+	n := min(digits(rest), 9)
+	if to == from || to-from > 9 || n == 0 {
+		return 0, 0, false, false
+	}
+	word := line[:from]
+	tile = strings.HasSuffix(word, "Rendered ")
+	if !tile && !strings.HasSuffix(word, "Sample ") && !strings.HasSuffix(word, "Rendering ") {
+		return 0, 0, false, false
+	}
+	done, _ = strconv.ParseFloat(line[from:to], 64)
+	all, _ = strconv.ParseFloat(rest[:n], 64)
+	return done, all, tile && tight && strings.HasPrefix(rest[n:], " Tile"), all > 0
 }
 
-var units = map[string]float64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+var units = map[string]float64{"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
-func size(re *regexp.Regexp, line string) int64 {
-	m := re.FindStringSubmatch(line)
-	if m == nil {
-		return 0
+// size reads "Mem:15.50M" or "Peak 2G", as bytes.
+func size(line, word string) (int64, bool) {
+	for rest := range after(line, word) {
+		if word == "Peak" {
+			rest = strings.TrimPrefix(rest, ":")
+		}
+		rest = strings.TrimPrefix(rest, " ")
+		n := digits(rest)
+		if n == 0 || n > 15 {
+			continue
+		}
+		if n < len(rest) && rest[n] == '.' {
+			if f := min(digits(rest[n+1:]), 9); f > 0 {
+				n += 1 + f
+			}
+		}
+		v, err := strconv.ParseFloat(rest[:n], 64)
+		if rest = strings.TrimPrefix(rest[n:], " "); rest != "" && units[rest[:1]] > 0 {
+			v *= units[rest[:1]]
+		}
+		if err != nil || v > math.MaxInt64/2 {
+			return 0, true
+		}
+		return int64(v), true
 	}
-	n, err := strconv.ParseFloat(m[1], 64)
-	if n *= units[m[2]]; err != nil || n > math.MaxInt64/2 {
-		return 0
-	}
-	return int64(n)
+	return 0, false
 }
 
 // clock reads [h:]mm:ss[.ss].

@@ -174,3 +174,20 @@ func TestSayFail(t *testing.T) {
 		t.Errorf("got %q", out.String())
 	}
 }
+
+// BenchmarkParseLine measures lines as Blender prints them, by the kind.
+func BenchmarkParseLine(b *testing.B) {
+	for name, line := range map[string]string{
+		"sample": "Fra:7 Mem:10.50M (Peak 11.25M) | Time:00:00.19 | Remaining:01:02:03.50 | Mem:0.76M, Peak:0.76M | Scene, ViewLayer | Sample 32/128",
+		"step":   "Fra:7 Mem:9.50M (Peak 9.50M) | Time:00:00.17 | Mem:0.00M, Peak:0.00M | Scene, ViewLayer | Updating Objects | Copying Transformations to device",
+		"other":  "Info: Read library: '//textures/forest.blend', '/scenes/forest.blend', parent '<direct>'",
+		"saved":  "Saved: '/out/frame-0001.png'",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				ParseLine(line)
+			}
+		})
+	}
+}
