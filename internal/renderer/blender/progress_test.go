@@ -175,18 +175,64 @@ func TestSayFail(t *testing.T) {
 	}
 }
 
-// BenchmarkParseLine measures lines as Blender prints them, by the kind.
-func BenchmarkParseLine(b *testing.B) {
-	for name, line := range map[string]string{
-		"sample": "Fra:7 Mem:10.50M (Peak 11.25M) | Time:00:00.19 | Remaining:01:02:03.50 | Mem:0.76M, Peak:0.76M | Scene, ViewLayer | Sample 32/128",
-		"step":   "Fra:7 Mem:9.50M (Peak 9.50M) | Time:00:00.17 | Mem:0.00M, Peak:0.00M | Scene, ViewLayer | Updating Objects | Copying Transformations to device",
-		"other":  "Info: Read library: '//textures/forest.blend', '/scenes/forest.blend', parent '<direct>'",
-		"saved":  "Saved: '/out/frame-0001.png'",
+// FuzzCauses holds the words of each cause to its expression.
+func FuzzCauses(f *testing.F) {
+	for _, s := range []string{
+		"Out of GPU memory", "CL_MEM_OBJECT_ALLOCATION_FAILURE", "Malloc returns null", "OptiX error", "Metal device error", "Error: HIP_ERROR", "Illegal address in x", "Launch failed",
+		"error while loading shared libraries", "cannot open shared object file", "Library not loaded", "No space left on device", "Disk quota exceeded", "disk full",
+		"Read-only file system", "Input/output error", "Too many open files", "Unable to open a display", "Failed to create a GL context", "EGL Error", "GHOST: no display",
+		"no compatible GPU found", "No devices available to render", "Build without OpenDenois", "Build without OpenImageDenois", "No device available to denoise",
+		"File written by newer Blender binary", "Not a blend file", "Failed to read blend file", "Unable to read file", "Cannot read file", "Cannot render, no camera",
+		"No camera found in scene", "no active camera", "Image too small", "No render output node", "No Composite output node", "can't find lib", "unable to open library", "Traceback", "Python script failed",
 	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		lower := strings.ToLower(s)
+		for i := range causes {
+			if c := &causes[i]; len(lower) == len(s) && c.pattern.MatchString(s) && !c.fits(s, lower) {
+				t.Errorf("%q fits %v and has none of %q", s, c.pattern, c.words)
+			}
+		}
+	})
+}
+
+func TestCausesHaveWords(t *testing.T) {
+	t.Parallel()
+	for _, c := range causes {
+		if len(c.words) == 0 {
+			t.Errorf("%v has no words: it never fits", c.pattern)
+		}
+	}
+}
+
+// blenderLines are lines as Blender prints them, by the kind.
+var blenderLines = map[string]string{
+	"sample": "Fra:7 Mem:10.50M (Peak 11.25M) | Time:00:00.19 | Remaining:01:02:03.50 | Mem:0.76M, Peak:0.76M | Scene, ViewLayer | Sample 32/128",
+	"step":   "Fra:7 Mem:9.50M (Peak 9.50M) | Time:00:00.17 | Mem:0.00M, Peak:0.00M | Scene, ViewLayer | Updating Objects | Copying Transformations to device",
+	"other":  "Info: Read library: '//textures/forest.blend', '/scenes/forest.blend', parent '<direct>'",
+	"saved":  "Saved: '/out/frame-0001.png'",
+}
+
+func BenchmarkParseLine(b *testing.B) {
+	for name, line := range blenderLines {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				ParseLine(line)
+			}
+		})
+	}
+}
+
+// BenchmarkTail measures what it takes to look for causes in them.
+func BenchmarkTail(b *testing.B) {
+	for name, line := range blenderLines {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			t := newTail()
+			for b.Loop() {
+				t.add(line)
 			}
 		})
 	}
