@@ -81,7 +81,7 @@ func (f *Farm) forgetting() {
 
 // roomFor fails with Conflict when an account has as many workers as it may.
 func (st *state) roomFor(login string) error {
-	if n := st.workersOf[login]; n >= st.f.settings.MaxWorkers {
+	if n := st.lenders[login].number(); n >= st.f.settings.MaxWorkers {
 		return Errorf(Conflict, "the account %s has %d workers already; remove those that are gone (\"drover worker rm\"), or raise the setting farm.max_workers", quote(login), n)
 	}
 	return nil

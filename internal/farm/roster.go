@@ -17,8 +17,28 @@ type roster struct {
 	looked int // workers gone through by the operation under way
 }
 
+// lender is an account that has workers.
+type lender struct{ workers, leases int }
+
+// number is how many it has, none when it is nil.
+func (l *lender) number() int {
+	if l == nil {
+		return 0
+	}
+	return l.workers
+}
+
+// hold counts the leases of its workers. A worker that was removed while it
+// rendered has no lender.
+func (l *lender) hold(n int) {
+	if l != nil {
+		l.leases += n
+	}
+}
+
 // enlisted is a worker's place on the roster.
 type enlisted struct {
+	lender  *lender
 	told    *list.Element // in roster.news; nil: it is not on the roster
 	change  int64         // number of its last change
 	counted WorkerState   // as it is counted; "" while it is not on the roster
@@ -40,6 +60,11 @@ func (st *state) enlist(w *worker) {
 	w.counted = w.state()
 	r.states[w.counted]++
 	w.told = r.news.PushBack(w)
+	if w.lender = st.lenders[w.User]; w.lender == nil {
+		w.lender = &lender{}
+		st.lenders[w.User] = w.lender
+	}
+	w.lender.workers++
 	st.renewed(w)
 }
 
@@ -53,6 +78,10 @@ func (st *state) strike(w *worker) {
 	w.counted = ""
 	r.news.Remove(w.told)
 	w.told = nil
+	if w.lender.workers--; w.lender.workers == 0 {
+		delete(st.lenders, w.User)
+	}
+	w.lender = nil
 }
 
 // renewed notes that the worker may now fit what it did not fit before.
@@ -136,4 +165,36 @@ func (f *Farm) parade(ctx context.Context, turn func(*state) (int, error), look 
 		}
 	}
 	return nil
+}
+
+// Names are the names of workers, of those that there are.
+func (f *Farm) Names(ctx context.Context, ids []int64) (map[int64]string, error) {
+	out := make(map[int64]string, len(ids))
+	err := f.do(ctx, func(st *state) error {
+		for _, id := range ids {
+			if w := st.workers[id]; w != nil {
+				out[id] = w.Name
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return out, nil
+}
+
+// Lends is how many leases the account's workers hold.
+func (f *Farm) Lends(ctx context.Context, login string) (int, error) {
+	n := 0
+	err := f.do(ctx, func(st *state) error {
+		if l := st.lenders[login]; l != nil {
+			n = l.leases
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }

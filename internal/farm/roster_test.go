@@ -270,3 +270,61 @@ func TestWhyNamesThoseThatTasksAreKeptFrom(t *testing.T) {
 		b.mustClaim(bad)
 	})
 }
+
+func TestLeasesOfAnAccountAreCounted(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		want := func(n int, when string) {
+			b.t.Helper()
+			got, err := b.f.Lends(b.t.Context(), "ann")
+			b.check(err)
+			if other, err := b.f.Lends(b.t.Context(), "bob"); got != n || other != 0 || err != nil {
+				b.t.Errorf("%s: the workers of ann hold %d leases, want %d; those of bob %d, %v", when, got, n, other, err)
+			}
+		}
+		want(0, "no workers")
+		one, two := b.worker("one", slots(2)), b.worker("two")
+		b.submit(bob, template("1-9"))
+		first := b.mustClaim(one)
+		b.mustClaim(one)
+		b.mustClaim(two)
+		want(3, "three were handed out")
+		b.complete(first)
+		want(2, "one is done")
+		b.restart()
+		want(2, "the farm was started anew")
+		names, err := b.f.Names(b.t.Context(), []int64{one.ID, two.ID, 99})
+		b.check(err)
+		if diff := cmp.Diff(map[int64]string{one.ID: "one", two.ID: "two"}, names); diff != "" {
+			b.t.Error(diff)
+		}
+		b.check(b.f.RemoveWorker(b.t.Context(), admin, two.ID))
+		want(1, "a worker was removed")
+		b.check(b.f.SignOff(b.t.Context(), ann, one.ID))
+		want(0, "the other has left")
+	})
+}
+
+func TestAPageOfTasksTellsWhatRunsOnIt(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		w := b.worker("w", slots(3))
+		j := b.submit(ann, template("1-9"))
+		var ls []*farm.Lease
+		for range 3 {
+			ls = append(ls, b.mustClaim(w))
+		}
+		b.complete(ls[1])
+		views, _, err := b.f.TaskPage(b.t.Context(), farm.TaskPageQuery{Job: j.ID, Step: -1, Limit: 4})
+		b.check(err)
+		var got []int64
+		for _, v := range views {
+			id := int64(0)
+			if v.Live != nil {
+				id = v.Live.ID
+			}
+			got = append(got, id)
+		}
+		if diff := cmp.Diff([]int64{ls[0].ID, 0, ls[2].ID, 0}, got); diff != "" {
+			b.t.Error(diff)
+		}
+	})
+}

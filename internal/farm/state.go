@@ -21,23 +21,23 @@ type state struct {
 	epoch int64
 	now   time.Time // stamped once a batch
 
-	jobs      map[int64]*job // those that have not ended, and others while needed
-	workers   map[int64]*worker
-	roster    roster // of workers
-	byKey     map[string]*worker
-	workersOf map[string]int // of each account, how many
-	leases    map[int64]*lease
-	queue     *sched.Queue
-	tails     map[*step]struct{} // ready steps with only running tasks left
-	users     map[string]*User
-	tokens    tokens
-	limits    map[string]*Limit
-	limited   int // how often these were set
-	values    map[string]string
-	builds    map[int64]*Build
-	packs     map[string]*Pack
-	grants    map[string]*Entry // entries of no job, by account
-	balance   map[string]Points
+	jobs    map[int64]*job // those that have not ended, and others while needed
+	workers map[int64]*worker
+	roster  roster // of workers
+	byKey   map[string]*worker
+	lenders map[string]*lender // accounts that have workers
+	leases  map[int64]*lease
+	queue   *sched.Queue
+	tails   map[*step]struct{} // ready steps with only running tasks left
+	users   map[string]*User
+	tokens  tokens
+	limits  map[string]*Limit
+	limited int // how often these were set
+	values  map[string]string
+	builds  map[int64]*Build
+	packs   map[string]*Pack
+	grants  map[string]*Entry // entries of no job, by account
+	balance map[string]Points
 
 	room    room
 	watches watches
@@ -153,7 +153,7 @@ func (f *Farm) load(ctx context.Context, epoch int64) (*state, error) {
 	st := &state{
 		f: f, epoch: epoch, now: f.clock(),
 		jobs: make(map[int64]*job, len(snap.Jobs)), workers: make(map[int64]*worker, len(snap.Workers)),
-		byKey: make(map[string]*worker, len(snap.Workers)), workersOf: make(map[string]int), leases: make(map[int64]*lease),
+		byKey: make(map[string]*worker, len(snap.Workers)), lenders: make(map[string]*lender), leases: make(map[int64]*lease),
 		queue: sched.New(), tails: make(map[*step]struct{}), users: make(map[string]*User), tokens: newTokens(),
 		limits: make(map[string]*Limit), values: snap.Values,
 		lastJob: max(snap.MaxJob, FirstJob-1), lastWorker: snap.MaxWorker, lastEvent: snap.MaxEvent,
@@ -229,7 +229,6 @@ func (st *state) adopt(row *Worker) *worker {
 	st.workers[w.ID] = w
 	st.enlist(w)
 	st.byKey[w.Door+"\x00"+w.User+"\x00"+w.Key] = w
-	st.workersOf[w.User]++
 	st.equip(w)
 	st.watchOn(w)
 	return w
@@ -285,6 +284,7 @@ func (st *state) resume(t *Task) {
 func (st *state) hold(l *lease) {
 	st.leases[l.id] = l
 	l.worker.leases[l.id] = l
+	l.worker.lender.hold(1)
 	st.watch(l.worker, l.deadline)
 	l.step.running[l.task.Index] = append(l.step.running[l.task.Index], l)
 	l.step.begun = append(l.step.begun, l)
@@ -298,6 +298,7 @@ func (st *state) hold(l *lease) {
 func (st *state) release(l *lease) {
 	delete(st.leases, l.id)
 	delete(l.worker.leases, l.id)
+	l.worker.lender.hold(-1)
 	rest := slices.DeleteFunc(l.step.running[l.task.Index], func(o *lease) bool { return o == l })
 	if len(rest) == 0 {
 		delete(l.step.running, l.task.Index)

@@ -172,14 +172,10 @@ func (f *Farm) decorate(ctx context.Context, j *Job, views []TaskView) error {
 	if err != nil {
 		return Errorf(Internal, "job %d cannot be instantiated: %v", j.ID, err)
 	}
-	live := make(map[TaskKey]*LeaseInfo)
+	var live map[TaskKey]*LeaseInfo
 	if !j.State.Ended() {
-		leases, err := f.Leases(ctx, j.ID)
-		if err != nil {
+		if live, err = f.live(ctx, views); err != nil {
 			return err
-		}
-		for i := range leases {
-			live[leases[i].TaskKey] = &leases[i]
 		}
 	}
 	for i := range views {
@@ -196,6 +192,40 @@ func (f *Farm) decorate(ctx context.Context, j *Job, views []TaskView) error {
 		}
 	}
 	return nil
+}
+
+// live finds the last leases of those tasks that run, without a look at others of
+// their job.
+func (f *Farm) live(ctx context.Context, views []TaskView) (map[TaskKey]*LeaseInfo, error) {
+	out := make(map[TaskKey]*LeaseInfo)
+	var running []TaskKey
+	for i := range views {
+		if views[i].State == TaskRunning {
+			running = append(running, views[i].TaskKey)
+		}
+	}
+	if len(running) == 0 {
+		return nil, nil
+	}
+	err := f.do(ctx, func(st *state) error {
+		for _, k := range running {
+			j := st.jobs[k.Job]
+			if j == nil || k.Step >= len(j.steps) {
+				continue
+			}
+			for _, l := range j.steps[k.Step].running[k.Index] {
+				if old := out[k]; old == nil || old.ID < l.id {
+					info := l.info()
+					out[k] = &info
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err // the dispatcher may be at it still
+	}
+	return out, nil
 }
 
 // parseCursor reads "STEP/INDEX", the last task of the page before.

@@ -399,9 +399,6 @@ func (st *state) dropWorker(w *worker) {
 	delete(st.workers, w.ID)
 	st.strike(w)
 	delete(st.houred, w.ID)
-	if st.workersOf[w.User]--; st.workersOf[w.User] == 0 {
-		delete(st.workersOf, w.User)
-	}
 	st.dropNote(historyKey(w.ID))
 	delete(st.byKey, w.Door+"\x00"+w.User+"\x00"+w.Key)
 	delete(st.dirty.workers, w.ID)

@@ -213,14 +213,14 @@ func (s *site) running(ctx context.Context, j *farm.Job, anonymous bool) ([]runn
 	if err != nil {
 		return nil, err
 	}
-	names := map[int64]string{}
-	if ws, err := s.Farm.Farmhands(ctx); err == nil {
-		for _, w := range ws {
-			names[w.ID] = w.Name
-		}
+	ls = ls[:min(len(ls), maxRunning)]
+	ids := make([]int64, len(ls))
+	for i, l := range ls {
+		ids[i] = l.Worker
 	}
-	if len(ls) > maxRunning {
-		ls = ls[:maxRunning]
+	names, err := s.Farm.Names(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
 	labels := s.labels(j)
 	var out []runningTask

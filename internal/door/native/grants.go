@@ -52,13 +52,17 @@ func (c *call) mayRead(ctx context.Context, h blob.Hash) error {
 	if c.by.Is(farm.RoleSubmitter) {
 		return nil
 	}
-	leases, err := c.leases(ctx)
+	held, err := c.d.Farm.Lends(ctx, c.by.Login)
 	if err != nil {
 		return err
 	}
-	if len(leases) > 0 {
+	if held > 0 {
 		if c.d.grants.has(c.by.Login, h) {
 			return nil
+		}
+		leases, err := c.leases(ctx)
+		if err != nil {
+			return err
 		}
 		if found, err := c.d.seek(ctx, c.by.Login, leases, h); err != nil || found {
 			return err
