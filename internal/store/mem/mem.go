@@ -34,7 +34,8 @@ type Store struct {
 	packs    map[string]*farm.Pack
 	ledger   map[ledgerKey]*farm.Entry
 	notes    map[string]farm.Note
-	noteKeys []string // sorted
+	notesOf  map[int64]map[string]struct{} // keys of those that go with a job
+	noteKeys []string                      // sorted
 
 	maxJob, maxWorker, maxBuild int64
 	// Fault, when set, is asked before each commit; an error is returned in its
@@ -49,7 +50,7 @@ func New() *Store {
 		work: make(map[int64]*farm.Worker), users: make(map[string]*farm.User), tokens: make(map[[32]byte]*farm.Token),
 		limits: make(map[string]*farm.Limit), values: make(map[string]string),
 		builds: make(map[int64]*farm.Build), packs: make(map[string]*farm.Pack), ledger: make(map[ledgerKey]*farm.Entry),
-		notes: make(map[string]farm.Note),
+		notes: make(map[string]farm.Note), notesOf: make(map[int64]map[string]struct{}),
 	}
 }
 
@@ -85,10 +86,32 @@ func (s *Store) Commit(_ context.Context, b *farm.Batch) error {
 }
 
 func (s *Store) dropNote(key string) {
+	job := s.notes[key].Job
+	if delete(s.notesOf[job], key); len(s.notesOf[job]) == 0 {
+		delete(s.notesOf, job)
+	}
 	delete(s.notes, key)
 	if at, ok := slices.BinarySearch(s.noteKeys, key); ok {
 		s.noteKeys = slices.Delete(s.noteKeys, at, at+1)
 	}
+}
+
+func (s *Store) putNote(n *farm.Note) {
+	if old, ok := s.notes[n.Key]; ok && old.Job == n.Job {
+		s.notes[n.Key] = *n
+		return
+	}
+	s.dropNote(n.Key)
+	at, _ := slices.BinarySearch(s.noteKeys, n.Key)
+	s.noteKeys = slices.Insert(s.noteKeys, at, n.Key)
+	s.notes[n.Key] = *n
+	if n.Job == 0 {
+		return
+	}
+	if s.notesOf[n.Job] == nil {
+		s.notesOf[n.Job] = make(map[string]struct{})
+	}
+	s.notesOf[n.Job][n.Key] = struct{}{}
 }
 
 func (s *Store) write(b *farm.Batch) {
@@ -148,10 +171,7 @@ func (s *Store) write(b *farm.Batch) {
 		s.dropNote(k)
 	}
 	for _, n := range b.Notes {
-		if at, ok := slices.BinarySearch(s.noteKeys, n.Key); !ok {
-			s.noteKeys = slices.Insert(s.noteKeys, at, n.Key)
-		}
-		s.notes[n.Key] = *n
+		s.putNote(n)
 	}
 	for _, l := range b.Limits {
 		s.limits[l.Name] = &farm.Limit{Name: l.Name, Total: l.Total}
@@ -163,13 +183,13 @@ func (s *Store) write(b *farm.Batch) {
 	}
 	for _, id := range b.DropJobs {
 		delete(s.jobs, id)
-		delete(s.tasks, id)
-		for k, n := range s.notes {
-			if n.Job == id {
-				s.dropNote(k)
-			}
+		for k := range s.tasks[id] {
+			delete(s.live, farm.TaskKey{Job: id, Step: int(k[0]), Index: k[1]})
 		}
-		maps.DeleteFunc(s.live, func(k farm.TaskKey, _ struct{}) bool { return k.Job == id })
+		delete(s.tasks, id)
+		for k := range s.notesOf[id] {
+			s.dropNote(k)
+		}
 	}
 	for _, id := range b.DropWorkers {
 		delete(s.work, id)
