@@ -106,7 +106,7 @@ func (f *Farm) Outlook(ctx context.Context, workerID int64) (*Outlook, error) {
 			out.Jobs++
 			out.Frames += c.Waiting + c.Running
 			if slices.ContainsFunc(j.steps, func(s *step) bool {
-				return st.queue.Has(s.Job, s.Index) && len(s.Needs.Fits(&w.info, st.queue.Limits())) == 0
+				return st.queue.Has(s.Job, s.Index) && s.Needs.Fit(&w.info, st.queue.Limits())
 			}) {
 				out.Renderable++
 			}
