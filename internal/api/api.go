@@ -507,6 +507,63 @@ type UserList struct {
 	Users []User `json:"users"`
 }
 
+// Ledger is the answer of GET /api/v1/users/{login}/ledger and
+// GET /api/v1/jobs/{job}/ledger. A point is a minute of rendering on an average
+// machine.
+type Ledger struct {
+	Balance *float64     `json:"balance,omitempty"` // of the account, over all of its lines
+	Lines   []LedgerLine `json:"lines"`
+	Next    string       `json:"next,omitempty"` // cursor of the page that follows
+}
+
+// LedgerLine is what one account earned and spent by one job, or was granted.
+type LedgerLine struct {
+	Account string    `json:"account"`
+	Job     int64     `json:"job,omitempty"`  // 0: granted
+	Name    string    `json:"name,omitempty"` // of the job, while it is there
+	Frames  int64     `json:"frames"`         // that the account's workers rendered
+	Earned  float64   `json:"earned"`
+	Spent   float64   `json:"spent"`
+	Granted float64   `json:"granted"`
+	Updated time.Time `json:"updated"`
+}
+
+// Grant is the body of POST /api/v1/users/{login}/grants; negative points are
+// taken.
+type Grant struct {
+	Points float64 `json:"points"`
+}
+
+// History is the answer of GET /api/v1/workers/{worker}/history: what the worker
+// did lately.
+type History struct {
+	Recent []Past           `json:"recent"`           // oldest first, at most 20
+	Causes map[string]int64 `json:"causes,omitempty"` // failed attempts by whose fault: job, worker, lost, none
+	Hours  []Hour           `json:"hours"`            // of the last day in which it worked, oldest first
+}
+
+// Past is an attempt of a worker that is over.
+type Past struct {
+	Job     int64     `json:"job"`
+	Step    int       `json:"step"`
+	Index   int64     `json:"index"`
+	Attempt int       `json:"attempt"` // from 1
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
+	Outcome string    `json:"outcome"`
+	Cause   string    `json:"cause,omitempty"`
+	Error   string    `json:"error,omitempty"`
+	Seconds float64   `json:"seconds"`
+}
+
+// Hour is what a worker did in an hour.
+type Hour struct {
+	Start  time.Time `json:"start"`
+	Busy   float64   `json:"busy"` // seconds of all its slots together
+	Done   int64     `json:"done"`
+	Failed int64     `json:"failed"`
+}
+
 // Farm is the answer of GET /api/v1/farm.
 type Farm struct {
 	Maintenance bool             `json:"maintenance"`

@@ -16,6 +16,7 @@ type jobCmd struct {
 	Tasks    jobTasksCmd    `cmd:"" help:"List a job's tasks with their state, worker and outputs."`
 	Log      jobLogCmd      `cmd:"" help:"Print the log of a task, or of each failed one."`
 	Why      jobWhyCmd      `cmd:"" help:"Say why a job waits, or why it failed."`
+	Ledger   jobLedgerCmd   `cmd:"" help:"Say who earned and who spent points by a job."`
 	Wait     jobWaitCmd     `cmd:"" help:"Wait until a job has ended."`
 	Cancel   jobCancelCmd   `cmd:"" help:"Stop a job and render nothing more of it."`
 	Pause    jobPauseCmd    `cmd:"" help:"Hand out no more tasks of a job; those that run finish."`

@@ -18,6 +18,8 @@ type userCmd struct {
 	Ls         userLsCmd     `cmd:"" help:"List accounts."`
 	Passwd     userPasswdCmd `cmd:"" help:"Set the password of an account."`
 	Weight     userWeightCmd `cmd:"" help:"Set an account's share of the farm beside others."`
+	Ledger     userLedgerCmd `cmd:"" help:"Say what an account earned, spent and was granted."`
+	Grant      userGrantCmd  `cmd:"" help:"Grant an account points, or take some."`
 	Token      userTokenCmd  `cmd:"" help:"Make a token for an account and print it, this once."`
 	RevokeKeys userRevokeCmd `cmd:"" help:"Make all tokens of an account worthless."`
 	Rm         userRmCmd     `cmd:"" help:"Remove an account with its tokens; its jobs stay."`

@@ -12,6 +12,7 @@ import (
 type workerCmd struct {
 	Ls      workerLsCmd      `cmd:"" help:"List workers."`
 	Show    workerShowCmd    `cmd:"" help:"Show a worker: what it is, has and does."`
+	History workerHistoryCmd `cmd:"" help:"Show what a worker did lately, and how much it worked in a day."`
 	Disable workerDisableCmd `cmd:"" help:"Give a worker no more tasks; those that run finish."`
 	Enable  workerEnableCmd  `cmd:"" help:"Give a worker tasks again, also one that was set aside."`
 	Tag     workerTagCmd     `cmd:"" help:"Set the tags of a worker, which jobs can ask for."`

@@ -170,6 +170,35 @@ func (c *Client) Why(ctx context.Context, job int64) (*api.Why, error) {
 	return get[api.Why](ctx, c, "/jobs/"+id(job)+"/why", nil)
 }
 
+// JobLedger is what accounts earned and spent by a job.
+func (c *Client) JobLedger(ctx context.Context, job int64) (*api.Ledger, error) {
+	return get[api.Ledger](ctx, c, "/jobs/"+id(job)+"/ledger", nil)
+}
+
+// Ledger is a page of what an account earned, spent and was granted.
+func (c *Client) Ledger(ctx context.Context, login, after string) (*api.Ledger, error) {
+	q := url.Values{}
+	if after != "" {
+		q.Set("after", after)
+	}
+	return get[api.Ledger](ctx, c, "/users/"+url.PathEscape(login)+"/ledger", q)
+}
+
+// Grant gives points to an account, or takes them when negative.
+func (c *Client) Grant(ctx context.Context, login string, points float64) (*api.Ledger, error) {
+	out := new(api.Ledger)
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/users/" + url.PathEscape(login) + "/grants", in: api.Grant{Points: points}, out: out, once: true})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// History is what a worker did lately.
+func (c *Client) History(ctx context.Context, worker int64) (*api.History, error) {
+	return get[api.History](ctx, c, "/workers/"+id(worker)+"/history", nil)
+}
+
 // Outputs lists a page of a job's outputs.
 func (c *Client) Outputs(ctx context.Context, job int64, after string) (*api.Outputs, error) {
 	return get[api.Outputs](ctx, c, "/jobs/"+id(job)+"/outputs", page(nil, "", 0, after))

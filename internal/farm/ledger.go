@@ -53,3 +53,24 @@ func (f *Farm) LedgerPage(ctx context.Context, by Principal, account, after stri
 	}
 	return lines, next, nil
 }
+
+// JobLedger lists what accounts earned and spent by a job. Its owner may read it;
+// others take the role admin.
+func (f *Farm) JobLedger(ctx context.Context, by Principal, job int64) ([]LedgerLine, error) {
+	j, err := f.Job(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	if j.Owner != by.Login && !by.Is(RoleAdmin) {
+		return nil, Errorf(Forbidden, "job %d belongs to %s; what others earned and spent takes the role admin", job, j.Owner)
+	}
+	rows, err := f.store.Ledger(ctx, LedgerQuery{Job: job})
+	if err != nil {
+		return nil, fmt.Errorf("read the ledger of job %d: %w", job, err)
+	}
+	lines := make([]LedgerLine, len(rows))
+	for i, e := range rows {
+		lines[i] = LedgerLine{Entry: *e, Name: j.Spec.Name}
+	}
+	return lines, nil
+}
