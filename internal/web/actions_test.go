@@ -253,7 +253,7 @@ func TestDay(t *testing.T) {
 		{Time: start.Add(-23 * time.Hour), Done: 10, Waiting: 100}, {Time: start.Add(-time.Hour), Done: 5, Failed: 5, Waiting: 50, Seconds: 7200},
 		{Time: start.Add(-30 * time.Hour), Waiting: 7},
 	}, start)
-	if d.Done != 15 || d.Failed != 5 || d.Most != 10 || d.MostWaiting != 100 || d.Hours != 2 || len(d.Bars) != 2 || d.Line != "6.5,0.0 138.5,30.0 " {
+	if d.Done != 15 || d.Failed != 5 || d.Most != 10 || d.MostWaiting != 100 || d.Seconds != 7200 || len(d.Bars) != 2 || d.Line != "6.5,0.0 138.5,30.0 " {
 		t.Errorf("%+v", d)
 	}
 	if x := d.Bars[1]; x.X != "138" || x.Y != "30.0" || x.H != "30.0" || x.FY != "0.0" || x.FH != "30.0" {

@@ -15,7 +15,7 @@ type day struct {
 	Most         int64  // tasks done in the best ten minutes
 	MostWaiting  int64
 	Done, Failed int64
-	Hours        float64 // of rendering
+	Seconds      float64 // of rendering
 }
 
 // dayBar is ten minutes: done from below, failed attempts on top.
@@ -48,7 +48,7 @@ func drawDay(samples []farm.Sample, now time.Time) day {
 		d.Failed += s.Failed
 		seconds += s.Seconds
 	}
-	d.Hours = seconds / 3600
+	d.Seconds = seconds
 	for _, s := range samples {
 		x := int(s.Time.Sub(first) / farm.SampleSpan)
 		if x < 0 || x >= dayBars {

@@ -535,3 +535,23 @@ func TestWhoNeverSendsAFormIsLetGo(t *testing.T) {
 		}
 	}
 }
+
+// TestPlainWords leaves advice for the command line out of what pages say.
+func TestPlainWords(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	b.submit("sam", "x", 1)
+	for _, name := range []string{"one", "two", "three"} {
+		w := b.join(name)
+		b.fails(w, b.claim(w), "no such texture", "")
+	}
+	sam := b.open("sam")
+	for path, want := range map[string]string{
+		"/ui/": "tasks of step Render failed<", "/ui/jobs": "tasks of step Render failed<", "/ui/jobs/1000/why": "The job failed: 1 of 1 tasks of step Render failed.",
+		"/ui/jobs/1000/tasks/0/0": "<h1>Frame 1</h1>",
+	} {
+		if p := sam.page(path); !strings.Contains(p, want) || strings.Contains(p, "drover job") || strings.Contains(p, "It is failed") {
+			t.Errorf("%s: %s", path, textOf(p))
+		}
+	}
+}

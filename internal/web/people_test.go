@@ -253,7 +253,7 @@ func TestWorkerTellsWhatItDid(t *testing.T) {
 	_, err = b.f.Heartbeat(t.Context(), farm.Pulse{By: principal("rick"), Worker: w.ID, Vitals: &farm.Vitals{Load: 97, Temperature: 91, GPUTemperature: 60, Memory: 3 << 30, DiskFree: 7 << 30}})
 	b.check(err)
 	p := sam.page("/ui/workers/1")
-	for _, want := range []string{`href="/ui/jobs/1000/tasks/0/0?attempt=1"`, "&lt;b&gt;no camera&lt;/b&gt;", "by the job&#39;s fault", "busy for 30 min", "1 done, 1 failed", "97 % load", "91 °C", "GPU 60 °C", "7.0 GiB free"} {
+	for _, want := range []string{`href="/ui/jobs/1000/tasks/0/0?attempt=1"`, "&lt;b&gt;no camera&lt;/b&gt;", "by the job&#39;s fault", "busy for 30 min", "1 done, 1 failed", "97&nbsp;%&nbsp;load", "91 °C", "GPU 60 °C", "7.0 GiB free"} {
 		if !strings.Contains(p, want) {
 			t.Errorf("the worker's page lacks %q: %s", want, p[strings.Index(p, "<main"):])
 		}

@@ -344,6 +344,14 @@ func (v *visit) jobThumb() error {
 	return farm.Errorf(farm.NotFound, "job %d has no pictures yet", id)
 }
 
+// Heading names the task: a bare number is a frame's.
+func (p taskPage) Heading() string {
+	if p.Label != "" && (p.Label[0] == '-' || p.Label[0] >= '0' && p.Label[0] <= '9') {
+		return "Frame " + p.Label
+	}
+	return p.Label
+}
+
 // Looks reports whether there is a picture to look at.
 func (p taskPage) Looks() bool {
 	return slices.ContainsFunc(p.Shown, func(o outputView) bool { return o.Picture })

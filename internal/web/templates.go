@@ -116,7 +116,7 @@ func funcs(s *site) template.FuncMap {
 	return template.FuncMap{
 		"asset": s.assets.url, "ago": func(t any) template.HTML { return ago(s.Farm.Now(), t) }, "bytes": size, "dur": duration,
 		"count": count, "thousands": thousands, "points": pointsText, "pct": percent, "mark": mark, "version": func() string { return s.Version },
-		"bar": bar, "legend": func() []string { return legend }, "join": strings.Join, "sentence": sentence, "dict": dict,
+		"bar": bar, "legend": func() []string { return legend }, "join": strings.Join, "sentence": sentence, "plain": plain, "dict": dict,
 		"has": func(list []string, s string) bool {
 			for _, l := range list {
 				if l == s {

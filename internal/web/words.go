@@ -22,6 +22,13 @@ func count(n any, noun string) string {
 	return thousands(i) + " " + noun + "s"
 }
 
+// plain leaves out of a message what is advice for the command line: the page has
+// a button or a link for it.
+func plain(s string) string {
+	s, _, _ = strings.Cut(s, `; "drover `)
+	return s
+}
+
 func whole(n any) int64 {
 	switch n := n.(type) {
 	case int:
