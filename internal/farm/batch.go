@@ -6,16 +6,30 @@ import (
 	"slices"
 )
 
+// reset begins a batch. Maps are used again, for they have grown to the size that
+// batches have, but for those of a batch that was out of the ordinary.
 func (d *dirty) reset() {
-	*d = dirty{
-		newJobs: make(map[int64]*job), jobs: make(map[int64]*job), steps: make(map[*step]struct{}),
-		tasks: make(map[TaskKey]*Task), workers: make(map[int64]*worker), tallies: make(map[int64]*worker), grouped: make(map[eventKey]int),
-		entries: make(map[entryKey]*Entry),
+	d.events, d.rest = nil, Batch{}
+	empty(&d.newJobs)
+	empty(&d.jobs)
+	empty(&d.steps)
+	empty(&d.tasks)
+	empty(&d.workers)
+	empty(&d.tallies)
+	empty(&d.grouped)
+	empty(&d.entries)
+}
+
+func empty[K comparable, V any](m *map[K]V) {
+	if *m == nil || len(*m) > 4*maxBatch {
+		*m = make(map[K]V)
 	}
+	clear(*m)
 }
 
 func (st *state) changed(j *job) {
 	st.dirty.jobs[j.ID] = j
+	j.shown = nil
 	if j.State.Ended() {
 		st.visited = append(st.visited, j)
 	}

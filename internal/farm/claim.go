@@ -83,7 +83,7 @@ type claim struct {
 	worker *worker
 	lease  *Lease
 	err    error
-	done   chan struct{}
+	done   chan struct{} // closed with the answer; nil when that comes with the batch
 	closed bool
 	built  *openjd.Job
 	build  buildFunc // when built is nil
@@ -98,13 +98,18 @@ func (c *claim) answer(l *Lease, err error) {
 	if err != nil {
 		c.err = err
 	}
-	close(c.done)
+	if c.done != nil {
+		close(c.done)
+	}
 }
 
 // Claim gives the worker a task, or nil when there is none for it within
 // req.Wait. When ctx ends while it waits, whatever it had been given goes back.
 func (f *Farm) Claim(ctx context.Context, req ClaimRequest) (*Lease, error) {
-	c := &claim{req: req, done: make(chan struct{})}
+	c := &claim{req: req}
+	if req.Wait > 0 {
+		c.done = make(chan struct{})
+	}
 	err := f.do(ctx, func(st *state) error {
 		w, err := st.claimant(req.By, req.Worker)
 		if err != nil {
@@ -121,9 +126,7 @@ func (f *Farm) Claim(ctx context.Context, req ClaimRequest) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	if req.Wait <= 0 {
-		<-c.done // answered with the batch
-	} else if !f.await(ctx, c) {
+	if req.Wait > 0 && !f.await(ctx, c) {
 		return nil, ctx.Err()
 	}
 	if c.lease == nil {
@@ -377,11 +380,15 @@ func (f *Farm) finishLease(c *claim) (*Lease, error) {
 	return l, nil
 }
 
-// snapshot is a copy of the job, without its steps, that others may read.
+// snapshot is a copy of the job, without its steps, that others may read. As
+// long as nothing changes it is one for all.
 func (j *job) snapshot() *Job {
-	c := *j.Job
-	c.Steps = nil
-	return &c
+	if j.shown == nil {
+		c := *j.Job
+		c.Steps = nil
+		j.shown = &c
+	}
+	return j.shown
 }
 
 // copy is a copy of the job that others may read.

@@ -92,7 +92,7 @@ func (f *Farm) finish(ctx context.Context, r Result, fail *Failure) (*Verdict, e
 			return err
 		}
 		if r.Next != nil {
-			c = &claim{req: *r.Next, worker: w, done: make(chan struct{})}
+			c = &claim{req: *r.Next, worker: w}
 			c.req.Wait = 0
 			st.fresh = append(st.fresh, c)
 		}
@@ -102,7 +102,6 @@ func (f *Farm) finish(ctx context.Context, r Result, fail *Failure) (*Verdict, e
 		return nil, err
 	}
 	if c != nil {
-		<-c.done
 		if c.err != nil {
 			return v, c.err
 		}

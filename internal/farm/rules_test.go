@@ -143,3 +143,20 @@ func TestSuccessesAreCountedAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestLeasesTellTheJobAsItIs holds the job that a lease carries, one for all
+// while nothing changes, to what it is then.
+func TestLeasesTellTheJobAsItIs(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		j := b.submit(ann, template("1-9"))
+		w := b.worker("w", func(r *farm.Registration) { r.Slots = 9 })
+		b.mustClaim(w) // the job runs from here on
+		before, same := b.mustClaim(w), b.mustClaim(w)
+		_, err := b.f.SetPriority(b.t.Context(), farm.JobChange{By: admin, Job: j.ID}, 77)
+		b.check(err)
+		after := b.mustClaim(w)
+		if before.Job != same.Job || before.Job.Priority == 77 || after.Job.Priority != 77 || after.Job.State != farm.JobRunning {
+			b.t.Errorf("leases tell of %+v, %+v and then %+v", before.Job, same.Job, after.Job)
+		}
+	})
+}

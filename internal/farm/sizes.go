@@ -12,7 +12,10 @@ const lookUps = 16
 // sizes looks up how large the contents of files are, each content once. What is
 // not in the store is not in the answer.
 func (f *Farm) sizes(ctx context.Context, files []File) (map[string]int64, error) {
-	if len(files) == 1 { // a frame, as most are
+	switch len(files) {
+	case 0:
+		return nil, nil
+	case 1: // a frame, as most are
 		size, err := f.blobs.Size(ctx, files[0].SHA256)
 		if isNotFound(err) {
 			return nil, nil

@@ -90,6 +90,7 @@ type job struct {
 	built  *openjd.Job       // instantiated at the first lease
 	build  buildFunc         // instantiates it, once for all who need it; nil when nobody does
 	ledger map[string]*Entry // by account; nil until read
+	shown  *Job              // what snapshot gave last; nil when something has changed since
 }
 
 type step struct {

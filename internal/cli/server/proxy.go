@@ -39,8 +39,10 @@ func (o *origin) wrap(next http.Handler) http.Handler {
 		if r.TLS != nil {
 			scheme = "https"
 		}
-		if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && o.trusts(peer.Addr()) {
-			scheme = o.forwarded(r, scheme)
+		if len(o.proxies) > 0 {
+			if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && o.trusts(peer.Addr()) {
+				scheme = o.forwarded(r, scheme)
+			}
 		}
 		r.URL.Scheme, r.URL.Host = scheme, r.Host
 		if o.public != nil {

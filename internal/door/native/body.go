@@ -257,6 +257,10 @@ func kindName(t reflect.Type) string {
 // Headers of every answer, made once.
 var noStore, noSniff, typeJSON = []string{"no-store"}, []string{"nosniff"}, []string{jsonType}
 
+// saysLength is the size up to which net/http gives an answer its length by
+// itself: "under a few KB" (documentation of http.ResponseWriter).
+const saysLength = 1 << 10
+
 // reply answers with a JSON document, or with 204 for none.
 func (c *call) reply(status int, v any) error {
 	h := c.w.Header()
@@ -271,7 +275,9 @@ func (c *call) reply(status int, v any) error {
 		return fmt.Errorf("encode an answer: %w", err)
 	}
 	h["Content-Type"] = typeJSON
-	h.Set("Content-Length", strconv.Itoa(buf.Len()))
+	if buf.Len() > saysLength {
+		h.Set("Content-Length", strconv.Itoa(buf.Len()))
+	}
 	c.w.WriteHeader(status)
 	c.send(int64(buf.Len()), func() { _, _ = c.w.Write(buf.Bytes()) }) // a client that went away misses it
 	return nil

@@ -379,3 +379,21 @@ func TestLargeDocumentsWaitForOneAnother(t *testing.T) {
 		t.Error("room was not given back")
 	}
 }
+
+// TestAnswersSayTheirLength covers small ones, whose length net/http finds out,
+// and others.
+func TestAnswersSayTheirLength(t *testing.T) {
+	t.Parallel()
+	b := setup(t, Config{})
+	for range 9 {
+		b.submit("1-2")
+	}
+	for path, least := range map[string]int64{"/farm": 1, "/jobs": saysLength + 1} {
+		r := b.open(t.Context(), "sam", get, path, nil)
+		n, err := io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+		if err != nil || r.ContentLength != n || n < least {
+			t.Errorf("%s: the answer says that it has %d bytes, and has %d: %v", path, r.ContentLength, n, err)
+		}
+	}
+}
