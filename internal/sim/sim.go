@@ -204,6 +204,7 @@ func (s *sim) release() {
 // become of the farm.
 func (s *sim) settle() error {
 	for {
+		synctest.Wait() // a farm that ends answers many, whom the machine would wake in any order
 		s.mu.Lock()
 		got := s.answers
 		s.answers = nil
