@@ -57,8 +57,8 @@ type Queue struct {
 	levels [101]map[string]*lane // by priority, then owner
 	owners map[string]*owner
 	steps  map[[2]int64]*Step
-	jobs   map[int64][]*Step
-	scenes map[uint64][]*Step
+	jobs   map[int64][]*Step  // by age
+	scenes map[uint64][]*Step // by age
 	limits map[string]*Limit
 	// barren remembers classes of workers for which nothing was found since
 	// the queue last changed in a way that could help them.
@@ -100,9 +100,9 @@ func (q *Queue) Add(s *Step) {
 	q.Touch()
 	s.Priority = min(max(s.Priority, 0), 100)
 	q.steps[[2]int64{s.Job, int64(s.Index)}] = s
-	q.jobs[s.Job] = append(q.jobs[s.Job], s)
+	q.jobs[s.Job] = putIn(q.jobs[s.Job], s)
 	if s.Scene != 0 {
-		q.scenes[s.Scene] = append(q.scenes[s.Scene], s)
+		q.scenes[s.Scene] = putIn(q.scenes[s.Scene], s)
 	}
 	if q.levels[s.Priority] == nil {
 		q.levels[s.Priority] = make(map[string]*lane)
@@ -120,8 +120,13 @@ func (q *Queue) Add(s *Step) {
 		q.asks.add(s.Needs)
 	}
 	s.shape = sh
-	at, _ := slices.BinarySearchFunc(sh.steps, s, age)
-	sh.steps = slices.Insert(sh.steps, at, s)
+	sh.steps = putIn(sh.steps, s)
+}
+
+// putIn puts a step into its place among others that are in order of age.
+func putIn(steps []*Step, s *Step) []*Step {
+	at, _ := slices.BinarySearchFunc(steps, s, age)
+	return slices.Insert(steps, at, s)
 }
 
 // Remove takes a step out, if it is there.
