@@ -161,14 +161,14 @@ func (f *Farm) SetLimit(ctx context.Context, by Principal, name string, total fl
 			if !l.sent {
 				l.worker.use(l.step.Needs, -1, st.queue.Limits())
 			}
-			st.queue.Stop(l.step.job.Owner, l.step.Needs)
+			st.queue.Book(l.step.job.Owner, l.step.Needs, -1)
 		}
 		st.queue.SetLimit(name, total)
 		for _, l := range st.leases {
 			if !l.sent {
 				l.worker.use(l.step.Needs, 1, st.queue.Limits())
 			}
-			st.queue.Start(l.step.job.Owner, l.step.Needs)
+			st.queue.Book(l.step.job.Owner, l.step.Needs, 1)
 		}
 		st.limited++
 		if total < 0 {

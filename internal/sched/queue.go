@@ -202,11 +202,15 @@ func (q *Queue) SetLimit(name string, total float64) {
 func (q *Queue) Limits() map[string]*Limit { return q.limits }
 
 // Start books a task of the owner with these needs; Stop books it out again.
-func (q *Queue) Start(owner string, n *Needs) { q.book(owner, n, 1) }
+func (q *Queue) Start(owner string, n *Needs) {
+	q.Book(owner, n, 1)
+	q.served++
+	q.owner(owner).served = q.served
+}
 
 // Stop ends what Start began. It may free what other workers wait for.
 func (q *Queue) Stop(owner string, n *Needs) {
-	q.book(owner, n, -1)
+	q.Book(owner, n, -1)
 	if n != nil {
 		for _, a := range n.Amounts {
 			if _, ok := q.limits[a.Name]; ok {
@@ -217,19 +221,16 @@ func (q *Queue) Stop(owner string, n *Needs) {
 	}
 }
 
-func (q *Queue) book(name string, n *Needs, d int) {
-	o := q.owner(name)
-	o.running += d
-	if d > 0 {
-		q.served++
-		o.served = q.served
-	}
+// Book books tasks in, or out with a negative number, that neither begin nor end:
+// around a change of limits.
+func (q *Queue) Book(name string, n *Needs, tasks int) {
+	q.owner(name).running += tasks
 	if n == nil {
 		return
 	}
 	for _, a := range n.Amounts {
 		if l := q.limits[a.Name]; l != nil {
-			l.Used += float64(d) * a.Min
+			l.Used += float64(tasks) * a.Min
 		}
 	}
 }

@@ -329,3 +329,25 @@ func (m *model) before(a, b *Step) bool {
 	}
 	return a.Owner < b.Owner
 }
+
+// TestBookingAnewIsNoTurn: who was served last stays so when what runs is booked
+// out and in again in any order.
+func TestBookingAnewIsNoTurn(t *testing.T) {
+	t.Parallel()
+	q := New()
+	for i, name := range []string{"ann", "bob", "eve"} {
+		q.Add(&Step{Job: int64(i + 1), Owner: name, Priority: 50})
+		q.Start(name, nil)
+	}
+	for _, name := range []string{"ann", "eve", "bob"} {
+		q.Book(name, nil, -1)
+		q.Book(name, nil, 1)
+	}
+	for _, want := range []string{"ann", "bob", "eve", "ann"} {
+		s, _ := q.Match(&Worker{ID: 1, Slots: 1})
+		if s == nil || s.Owner != want {
+			t.Fatalf("%+v ranks first, want a step of %s", s, want)
+		}
+		q.Start(want, nil)
+	}
+}
