@@ -91,13 +91,9 @@ func (st *state) serve(c *claim) bool {
 	if c.lease != nil {
 		return true // another's turn has served it meanwhile
 	}
-	if c.req.Key != "" {
-		for _, l := range c.worker.leases {
-			if l.key == c.req.Key && !l.stopping {
-				st.grant(c, l)
-				return true
-			}
-		}
+	if l := c.before(); l != nil {
+		st.grant(c, l)
+		return true
 	}
 	c.served = true
 	defer func() { c.served = false }()
@@ -112,6 +108,20 @@ func (st *state) serve(c *claim) bool {
 		}
 		return true
 	}
+}
+
+// before is the lease that the same request got when it came before, nil when
+// there is none.
+func (c *claim) before() *lease {
+	if c.req.Key == "" {
+		return nil
+	}
+	for _, l := range c.worker.leases {
+		if l.key == c.req.Key && !l.stopping {
+			return l
+		}
+	}
+	return nil
 }
 
 // seek finds the step that the claim should get a task of.

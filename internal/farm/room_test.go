@@ -184,6 +184,38 @@ func TestASecondAttemptGoesToTheFastestThatWaits(t *testing.T) {
 	})
 }
 
+// TestAClaimThatCameTwiceGetsOneSecondAttempt has a worker ask twice in one
+// breath, as after a lost connection, while two tasks are slow.
+func TestAClaimThatCameTwiceGetsOneSecondAttempt(t *testing.T) {
+	bubble(t, farm.Settings{Lease: time.Hour, WorkerTimeout: time.Hour}, func(b *bundle) {
+		stuck, fast := b.worker("stuck", slots(2)), b.worker("fast", slots(2))
+		b.submit(ann, template("1-6"))
+		b.mustClaim(stuck)
+		b.mustClaim(stuck)
+		for range 4 {
+			b.complete(b.mustClaim(fast))
+		}
+		got := make(chan *farm.Lease, 2)
+		for range cap(got) {
+			go func() {
+				l, err := b.f.Claim(b.t.Context(), farm.ClaimRequest{By: ann, Worker: fast.ID, Key: "once", Wait: time.Hour})
+				if err != nil {
+					b.t.Error(err)
+				}
+				got <- l
+			}()
+		}
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if len(got) < cap(got) {
+			b.t.Fatalf("%d of the two requests were answered", len(got))
+		}
+		if one, two := <-got, <-got; one.ID != two.ID {
+			b.t.Errorf("the request was given the leases %d and %d", one.ID, two.ID)
+		}
+	})
+}
+
 // BenchmarkIdle measures a job of one task, from its submission to its
 // completion by one of the workers that wait. The looks and allocations of the
 // dispatcher do not grow with the number of those.

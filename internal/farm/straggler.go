@@ -98,9 +98,10 @@ func (st *state) double(c *claim) bool {
 }
 
 // another reports whether the claim is of another worker than the lease and than
-// those that the task failed on, and of one that can take tasks of the job.
+// those that the task failed on, and of one that can take tasks of the job; and
+// has got nothing yet when it came twice.
 func another(c *claim, l *lease) bool {
-	return l.worker != c.worker && !slices.Contains(l.task.tried(), c.worker.ID) && (c.req.Only == nil || c.req.Only(l.step.job.Job))
+	return l.worker != c.worker && c.before() == nil && !slices.Contains(l.task.tried(), c.worker.ID) && (c.req.Only == nil || c.req.Only(l.step.job.Job))
 }
 
 // row is the step as a queue would see it.
