@@ -224,7 +224,7 @@ func (st *state) serveRoom() {
 	}
 	for _, class := range slices.Clone(st.room.classes[thing{}]) {
 		for st.queue.Len() > 0 && !st.queue.Barren(class) {
-			c := st.room.unasked(thing{}, class, st.queue.Version())
+			c := st.room.unasked(thing{}, class, st.queue.Version(), nil)
 			if c == nil {
 				break
 			}
@@ -233,7 +233,8 @@ func (st *state) serveRoom() {
 	}
 }
 
-// maxNear bounds how many classes are asked for a worker that has a scene.
+// maxNear bounds how many classes, and how many of a class, are asked for a worker
+// that has a scene.
 const maxNear = 100
 
 // cede gives a task to a claim that waits and whose worker is nearer to the step
@@ -245,7 +246,7 @@ func (st *state) cede(c *claim, m *sched.Step) bool {
 	}
 	files := m.Scene != 0 && !slices.Contains(c.worker.scenes, m.Scene)
 	before := st.lastLease
-	for st.serveNear(thing{job: m.Job}) || files && st.serveNear(thing{scene: m.Scene}) {
+	for st.serveNear(thing{job: m.Job}, m) || files && st.serveNear(thing{scene: m.Scene}, m) {
 		if st.lastLease != before {
 			return true
 		} // else it was answered with a lease that it had
@@ -254,12 +255,14 @@ func (st *state) cede(c *claim, m *sched.Step) bool {
 }
 
 // serveNear gives a task to the first waiting claim that can have one of those
-// whose workers have the thing.
-func (st *state) serveNear(t thing) bool {
+// whose workers have the thing and could have the step: what such a one is given
+// is the step, or ranks before it. Others come when it is their turn, for what
+// they would take now may be all that there is for who waits for them to cede.
+func (st *state) serveNear(t thing, m *sched.Step) bool {
 	classes := st.room.classes[t]
 	for _, class := range classes[:min(len(classes), maxNear)] {
 		for !st.queue.Barren(class) {
-			d := st.room.unasked(t, class, st.queue.Version())
+			d := st.room.unasked(t, class, st.queue.Version(), func(d *claim) bool { return st.couldHave(d, m) })
 			if d == nil {
 				break
 			}
@@ -269,6 +272,13 @@ func (st *state) serveNear(t thing) bool {
 		}
 	}
 	return false
+}
+
+// couldHave reports whether the claim could be given a task of the step now.
+func (st *state) couldHave(c *claim, m *sched.Step) bool {
+	st.bounds, st.only = c.req.Within, c.req.Only
+	defer func() { st.bounds, st.only = Bounds{}, nil }()
+	return st.queue.CanStart(m, &c.worker.info)
 }
 
 // pass notes whether others rank before what the worker was given.

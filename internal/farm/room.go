@@ -116,15 +116,22 @@ func (r *room) unline(c *claim) {
 }
 
 // unasked is the first claim in a line that was not asked at this version, nor is
-// being asked; nil when there is none.
-func (r *room) unasked(t thing, class, version uint64) *claim {
+// being asked; nil when there is none. Of those whom could, when it is not nil,
+// refuses, it passes over some.
+func (r *room) unasked(t thing, class, version uint64, could func(*claim) bool) *claim {
 	l := r.lines[spot{t, class}]
 	if l == nil {
 		return nil
 	}
-	for e := l.Front(); e != nil; e = e.Next() {
-		if c := e.Value.(*claim); c.asked != version && !c.served {
+	refused := 0
+	for e := l.Front(); e != nil && refused < maxNear; e = e.Next() {
+		c := e.Value.(*claim)
+		switch {
+		case c.asked == version || c.served:
+		case could == nil || could(c):
 			return c
+		default:
+			refused++
 		}
 	}
 	return nil

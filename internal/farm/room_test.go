@@ -147,6 +147,42 @@ func TestTheNearestOfAllKindsOfWorkersGoesFirst(t *testing.T) {
 	})
 }
 
+// TestWhoCannotHaveWhatIsCededTakesNothingElse has one licence and a task each of
+// two jobs. The worker that is near to the first job, on which its task failed,
+// must not take the task of the second when it is asked whether it wants the
+// first one's.
+func TestWhoCannotHaveWhatIsCededTakesNothingElse(t *testing.T) {
+	bubble(t, farm.Settings{}, func(b *bundle) {
+		b.check(b.f.SetLimit(b.t.Context(), admin, "amount.licence", 1))
+		high := b.submit(ann, requiring("1", "{name: amount.licence, min: 1}"), func(s *farm.Submission) { s.Priority = 90 })
+		tried, fails, fits := b.worker("tried"), b.worker("fails", slots(2)), b.worker("fits")
+		b.fail(b.mustClaim(tried), farm.CauseJob)
+		l := b.mustClaim(fails)
+		low := b.submit(ann, requiring("1", "{name: amount.licence, min: 1}"), func(s *farm.Submission) { s.Priority = 10 })
+		got := make(chan *farm.Lease, 3)
+		for _, c := range []struct {
+			w    *farm.Worker
+			warm *farm.Job
+		}{{tried, high}, {fits, low}, {fails, high}} {
+			go func() {
+				l, err := b.f.Claim(b.t.Context(), farm.ClaimRequest{By: ann, Worker: c.w.ID, Warm: c.warm.ID, Wait: time.Minute})
+				if err == nil && l != nil {
+					got <- l
+				}
+			}()
+			synctest.Wait()
+		}
+		b.fail(l, farm.CauseJob)
+		synctest.Wait()
+		if len(got) == 0 {
+			b.t.Fatal("the licence is free and nobody got a task")
+		}
+		if l := <-got; l.Task.Job != high.ID || l.Worker != fits.ID {
+			b.t.Errorf("worker %d got a task of job %d, want the first job's task on worker %d, which did not try it", l.Worker, l.Task.Job, fits.ID)
+		}
+	})
+}
+
 func TestASecondAttemptGoesToTheFastestThatWaits(t *testing.T) {
 	bubble(t, farm.Settings{Lease: time.Hour, WorkerTimeout: time.Hour}, func(b *bundle) {
 		slow, fast, stuck := b.worker("slow"), b.worker("fast"), b.worker("stuck")
