@@ -39,7 +39,7 @@ fuzz: ## fuzz every parser for FUZZTIME (30s) each
 	scripts/fuzz $(FUZZTIME)
 
 sim: ## simulate 100 small farms with many faults and one of 100,000 workers that renders 10 million frames, on a virtual clock (SIM="-run Small -seed N" repeats)
-	GOGC=400 $(GO) test -count=1 -timeout 3h -v ./internal/sim -seeds 100 -workers 100000 -frames 10000000 -chunk 20 $(SIM)
+	GOGC=200 $(GO) test -count=1 -timeout 3h -v ./internal/sim -seeds 100 -workers 100000 -frames 10000000 -chunk 20 $(SIM)
 
 chaos: deps ## kill a farm on PostgreSQL and S3 at random for a minute (CHAOS=10m; DROVER_SEED=N repeats) and prove every frame once
 	DROVER_CHAOS=$${CHAOS:-1m} $(GO) test -count=1 -timeout 120m -v -run '^TestChaos$$' ./e2e

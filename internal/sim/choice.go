@@ -14,7 +14,11 @@ func (c *checker) grants(leases []*cLease) {
 	for _, l := range leases {
 		run[l.step.job.row.Owner]--
 	}
-	for i, l := range leases {
+	taken := make(map[int64]room) // by a lease and the later ones of the batch: it was free
+	for _, l := range leases {
+		taken[l.worker] = taken[l.worker].plus(l, 1)
+	}
+	for _, l := range leases {
 		w := c.workers[l.worker]
 		if w == nil {
 			continue
@@ -34,18 +38,11 @@ func (c *checker) grants(leases []*cLease) {
 		case k.licences > 0 && c.limit >= 0 && float64(c.used) > c.limit:
 			c.breach("%d licences are in use, the limit is %v", c.used, c.limit)
 		}
-		// What it and later leases of the batch took of the worker was free.
-		cores, slots := 0, 0
-		for _, o := range leases[i:] {
-			if o.worker == l.worker {
-				cores += o.step.job.kind.cores
-				slots++
-			}
-		}
+		free := taken[l.worker]
 		double := len(l.step.rows[l.task.Index].live) > 1
 		for _, j := range c.open {
 			for _, s := range j.steps {
-				if c.before(s, l, w, run, double) && c.must(w, s, cores, slots) {
+				if c.before(s, l, w, run, double) && c.must(w, s, free.cores, free.slots) {
 					c.breach("worker %d (%s) was given lease %d of %v of %s (a second attempt: %v) while a task of %v of %s waited for it; running %v, weights %v",
 						w.row.ID, w.class.name, l.id, l.step, l.step.job.row.Owner, double, s, j.row.Owner, run, c.weight)
 				}
@@ -56,7 +53,15 @@ func (c *checker) grants(leases []*cLease) {
 		}
 		w.keep(l.step.job)
 		run[l.step.job.row.Owner]++
+		taken[l.worker] = free.plus(l, -1)
 	}
+}
+
+// room is what leases take of a worker.
+type room struct{ cores, slots int }
+
+func (r room) plus(l *cLease, n int) room {
+	return room{r.cores + n*l.step.job.kind.cores, r.slots + n}
 }
 
 // could reports whether the worker may render a job's tasks at all.

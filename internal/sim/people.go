@@ -47,7 +47,7 @@ func (s *sim) submit() {
 func (s *sim) tidy() {
 	s.at(time.Minute, nil, s.tidy)
 	ids := s.check.jobIDs()
-	for _, id := range ids[:max(len(ids)-4*s.cfg.OpenJobs, 0)] {
+	for _, id := range ids[:max(len(ids)-2*s.cfg.OpenJobs, 0)] {
 		if s.check.jobs[id].row.State.Ended() {
 			act(s, func(ctx context.Context, f *farm.Farm) error {
 				return f.Remove(ctx, farm.JobChange{By: admin, Job: id})
