@@ -49,7 +49,7 @@ func (c *checker) grants(leases []*cLease) {
 			}
 		}
 		if !double {
-			c.nearer(l, w)
+			c.nearer(l, w, taken)
 		}
 		w.keep(l.step.job)
 		run[l.step.job.row.Owner]++

@@ -67,7 +67,7 @@ func front[T comparable](list []T, v T, n int) []T {
 
 // nearer looks for workers that wait, could have had the lease, and are nearer to
 // its job than the one that got it: they should have got it first.
-func (c *checker) nearer(l *cLease, w *cWorker) {
+func (c *checker) nearer(l *cLease, w *cWorker, batch map[int64]room) {
 	j := l.step.job
 	if c.s.warm[w.row.ID] == j.row.ID || slices.Contains(w.jobs, j.row.ID) {
 		return
@@ -75,18 +75,21 @@ func (c *checker) nearer(l *cLease, w *cWorker) {
 	files := !slices.Contains(w.scenes, j.scene())
 	for i := range classes {
 		if line := c.s.lines[&classes[i]]; line != nil {
-			c.nearerIn(line, l, files)
+			c.nearerIn(line, l, files, batch)
 		}
 	}
 }
 
-func (c *checker) nearerIn(line *list.List, l *cLease, files bool) {
+func (c *checker) nearerIn(line *list.List, l *cLease, files bool, batch map[int64]room) {
 	looks := 0
 	for e := line.Front(); e != nil && looks < 4*idleLooks; e = e.Next() {
 		o := e.Value.(*call)
 		d := c.workers[o.waits]
 		if o.seq > c.s.known || o.at != c.s.farm || d == nil {
 			continue
+		}
+		if _, given := batch[o.waits]; given {
+			continue // it may have come near in this very batch, with another request
 		}
 		looks++
 		if (o.warm == l.task.Job || files && slices.Contains(d.scenes, l.step.job.scene())) && c.able(d, l.step, 0, 0) && l.step.failed[d.row.ID] == 0 {
