@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	_ "drover.farm/internal/cli" // so that go test knows these tests depend on the program, and runs them when it has changed
 	"drover.farm/internal/store/pgtest"
 )
 
