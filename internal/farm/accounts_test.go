@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"drover.farm/internal/farm"
-	"drover.farm/internal/store/mem"
 )
 
 func TestTheCredentialsOfAnAccountAreItsOwn(t *testing.T) {
@@ -58,28 +57,14 @@ func TestTheCredentialsOfAnAccountAreItsOwn(t *testing.T) {
 // crowded is a farm with so many accounts of one credential each.
 func crowded(tb testing.TB, n int) *farm.Farm {
 	tb.Helper()
-	ctx := context.Background()
-	store := mem.New()
-	epoch, err := store.Acquire(ctx)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	rows := &farm.Batch{Epoch: epoch, Users: []*farm.User{{Login: "ann", Roles: ann.Roles}}}
+	rows := &farm.Batch{Users: []*farm.User{{Login: "ann", Roles: ann.Roles}}}
 	for i := range n {
 		t := &farm.Token{Login: fmt.Sprint("sheep", i), Kind: "session"}
 		binary.BigEndian.PutUint64(t.Hash[24:], uint64(i))
 		rows.Tokens = append(rows.Tokens, t)
 		rows.Users = append(rows.Users, &farm.User{Login: t.Login, Roles: []farm.Role{farm.RoleRenderer}})
 	}
-	if err := store.Commit(ctx, rows); err != nil {
-		tb.Fatal(err)
-	}
-	f, err := farm.Open(ctx, farm.Config{Store: store})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(f.Close)
-	return f
+	return opened(tb, rows, farm.Settings{}, nil)
 }
 
 // login is what the farm does when a client logs in.

@@ -48,7 +48,7 @@ type Farm struct {
 	bus      bus
 	checks   checks
 	meter    meter
-	retire   chan struct{} // looks for old jobs at once
+	retire   chan struct{} // looks for what is old at once
 	others   sync.WaitGroup
 }
 
@@ -76,8 +76,7 @@ func Open(ctx context.Context, c Config) (*Farm, error) {
 		return nil, err
 	}
 	go f.run(st)
-	f.others.Go(f.retireJobs)
-	f.others.Go(f.forgetting)
+	f.others.Go(f.tidyUp)
 	return f, nil
 }
 

@@ -1,9 +1,6 @@
 package farm
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // maxForgotten is how many rows one transaction forgets at most.
 const maxForgotten = 5000
@@ -58,25 +55,6 @@ func (st *state) forgetWorkers() int {
 		st.dropWorker(w)
 	}
 	return len(old)
-}
-
-// forgetting forgets what is old, again and again, until the farm closes.
-func (f *Farm) forgetting() {
-	t := time.NewTicker(f.settings.RetireEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-f.stopped:
-			return
-		case <-t.C:
-		}
-		tokens, workers, err := f.forgetOld(context.Background())
-		if err != nil && CodeOf(err) != Unavailable { // it is closing, or later will do
-			f.log.Error("what is old cannot be forgotten", "err", err)
-		} else if tokens+workers > 0 {
-			f.log.Info("what is old was forgotten", "expired_tokens", tokens, "workers", workers)
-		}
-	}
 }
 
 // roomFor fails with Conflict when an account has as many workers as it may.

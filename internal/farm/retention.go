@@ -1,6 +1,7 @@
 package farm
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -46,8 +47,9 @@ func (f *Farm) Retention() int {
 	return days
 }
 
-// retireJobs removes jobs whose time is over, until the farm closes.
-func (f *Farm) retireJobs() {
+// tidyUp removes jobs whose time is over and forgets what is old, again and again
+// until the farm closes.
+func (f *Farm) tidyUp() {
 	t := time.NewTicker(f.settings.RetireEvery)
 	defer t.Stop()
 	for {
@@ -57,12 +59,19 @@ func (f *Farm) retireJobs() {
 		case <-f.retire:
 		case <-t.C:
 		}
-		if n, err := f.retireOld(context.Background()); CodeOf(err) == Unavailable { // it is closing, or later will do
-			f.log.Debug("old jobs are not removed yet", "removed", n, "err", err)
+		jobs, err := f.retireOld(context.Background())
+		if jobs > 0 {
+			f.log.Info("old jobs removed", "jobs", jobs, "kept_days", f.Retention())
+		}
+		tokens, workers, ferr := f.forgetOld(context.Background())
+		if tokens+workers > 0 {
+			f.log.Info("what is old was forgotten", "expired_tokens", tokens, "workers", workers)
+		}
+		err = cmp.Or(err, ferr)
+		if CodeOf(err) == Unavailable { // it is closing, or later will do
+			f.log.Debug("what is old is not removed yet", "err", err)
 		} else if err != nil {
-			f.log.Error("old jobs cannot be removed", "removed", n, "err", err)
-		} else if n > 0 {
-			f.log.Info("old jobs removed", "jobs", n, "kept_days", f.Retention())
+			f.log.Error("what is old cannot be removed", "err", err)
 		}
 	}
 }

@@ -64,7 +64,10 @@ func (st *state) lookAround() {
 	due := st.due()
 	st.expire(due)
 	for _, w := range due {
-		if st.silent(w) {
+		switch {
+		case w.beat != nil || len(w.claims) > 0:
+			w.seen = st.now // it holds a request open, so it is there
+		case st.silent(w):
 			st.leave(w, OutcomeLost, "not heard of any more")
 		}
 	}
@@ -112,11 +115,8 @@ func (st *state) expire(ws []*worker) {
 }
 
 // silent reports whether nothing was heard of the worker for too long. One that
-// holds a request open is there, and one that renders has its leases' deadlines.
+// renders has its leases' deadlines.
 func (st *state) silent(w *worker) bool {
-	if w.beat != nil || len(w.claims) > 0 {
-		w.seen = st.now
-	}
 	return w.Online && st.workers[w.ID] == w && len(w.leases) == 0 && st.now.Sub(w.seen) > st.silence(w)
 }
 

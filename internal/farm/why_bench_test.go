@@ -14,17 +14,23 @@ import (
 // name and memory of its own and of one of three kinds.
 func host(tb testing.TB, n int, set farm.Settings, clock farm.Clock) *farm.Farm {
 	tb.Helper()
-	ctx := context.Background()
-	store := mem.New()
-	epoch, err := store.Acquire(ctx)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	rows := &farm.Batch{Epoch: epoch, Users: []*farm.User{{Login: "ann", Roles: ann.Roles}}}
+	rows := &farm.Batch{Users: []*farm.User{{Login: "ann", Roles: ann.Roles}}}
 	for i := range n {
 		name := fmt.Sprint("w", i+1)
 		rows.Workers = append(rows.Workers, &farm.Worker{ID: int64(i + 1), Key: name, User: "ann", Name: name, Door: "native", Slots: 1, Online: true,
 			Machine: farm.Machine{Hostname: name, OS: "linux", Arch: "x86_64", Cores: []int{4, 8, 16}[i%3], Memory: int64(i) << 20}})
+	}
+	return opened(tb, rows, set, clock)
+}
+
+// opened is a farm that has these rows when it starts.
+func opened(tb testing.TB, rows *farm.Batch, set farm.Settings, clock farm.Clock) *farm.Farm {
+	tb.Helper()
+	ctx := context.Background()
+	store := mem.New()
+	var err error
+	if rows.Epoch, err = store.Acquire(ctx); err != nil {
+		tb.Fatal(err)
 	}
 	if err := store.Commit(ctx, rows); err != nil {
 		tb.Fatal(err)

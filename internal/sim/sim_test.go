@@ -45,6 +45,13 @@ func small(seed uint64) sim.Config {
 
 func TestSmallFarmsUnderHeavyFaults(t *testing.T) {
 	t.Parallel()
+	eachSeed(t, func(t *testing.T, s uint64) {
+		t.Log(simulate(t, small(s), fmt.Sprintf("-run Small -seed %d", s)))
+	})
+}
+
+// eachSeed runs a test with each of the seeds that the flags ask for.
+func eachSeed(t *testing.T, run func(*testing.T, uint64)) {
 	from, n := uint64(1), *seeds
 	if *seed != 0 {
 		from, n = *seed, 1
@@ -52,8 +59,7 @@ func TestSmallFarmsUnderHeavyFaults(t *testing.T) {
 	for s := from; s < from+n; s++ {
 		t.Run(fmt.Sprint("seed ", s), func(t *testing.T) {
 			t.Parallel()
-			r := simulate(t, small(s), fmt.Sprintf("-run Small -seed %d", s))
-			t.Log(r)
+			run(t, s)
 		})
 	}
 }
@@ -104,18 +110,11 @@ func TestALargeFarm(t *testing.T) {
 // which a task failed on, and nothing else stirs the farm.
 func TestFewWorkersWhereMuchFails(t *testing.T) {
 	t.Parallel()
-	from, n := uint64(1), *seeds
-	if *seed != 0 {
-		from, n = *seed, 1
-	}
-	for s := from; s < from+n; s++ {
-		t.Run(fmt.Sprint("seed ", s), func(t *testing.T) {
-			t.Parallel()
-			c := small(s)
-			c.Workers, c.Frames, c.JobFrames, c.OpenJobs, c.Chunk = 8, 400, 5, 1, 0
-			c.Faults = sim.Faults{Fail: 6000, Operator: 2 * time.Minute}
-			c.Settings = farm.Settings{Tries: 50, AvoidAfter: 50, AsideJobs: 1000, AsideFaults: 1000}
-			t.Log(simulate(t, c, fmt.Sprintf("-run Fails -seed %d", s)))
-		})
-	}
+	eachSeed(t, func(t *testing.T, s uint64) {
+		c := small(s)
+		c.Workers, c.Frames, c.JobFrames, c.OpenJobs, c.Chunk = 8, 400, 5, 1, 0
+		c.Faults = sim.Faults{Fail: 6000, Operator: 2 * time.Minute}
+		c.Settings = farm.Settings{Tries: 50, AvoidAfter: 50, AsideJobs: 1000, AsideFaults: 1000}
+		t.Log(simulate(t, c, fmt.Sprintf("-run Fails -seed %d", s)))
+	})
 }
