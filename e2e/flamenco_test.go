@@ -424,6 +424,23 @@ func (p *push) ends() int {
 	return p.told
 }
 
+// ended fails unless the workers together told of the end of so many tasks. They
+// count one when they have the farm's answer, which is after the farm knows it.
+func ended(t *testing.T, want int, workers ...interface{ ends() int }) {
+	t.Helper()
+	n := 0
+	harness.Until(t, fmt.Sprintf("the workers ended %d tasks", want), long, func() bool {
+		n = 0
+		for _, w := range workers {
+			n += w.ends()
+		}
+		return n >= want
+	})
+	if n != want {
+		t.Errorf("the workers ended %d tasks, want %d", n, want)
+	}
+}
+
 // onceEach fails unless each task was done by one attempt that counts and has a
 // picture.
 func onceEach(t *testing.T, f *harness.Farm, job int64, frames int) map[string]int {
@@ -517,9 +534,7 @@ func TestAPostedTaskIsRenderedByWhoeverIsThere(t *testing.T) {
 	if !has(two)() {
 		t.Errorf("the folder has %v", files(t, two))
 	}
-	if p.ends() != 1 {
-		t.Errorf("the worker was sent %d commands for one task, want 1", p.ends())
-	}
+	ended(t, 1, p)
 
 	f.post(3, path, filepath.Join(f.share, "three"), 1, 3)
 	harness.Until(t, "the worker renders", long, p.rendering)
@@ -577,9 +592,8 @@ func TestFlamencoThroughTwoServers(t *testing.T) {
 			t.Errorf("the folder of task %d has %v", id, got)
 		}
 	}
-	if p.ends() != 1 || q.ends() != 1 {
-		t.Errorf("the workers ended %d and %d tasks, want 1 each", p.ends(), q.ends())
-	}
+	ended(t, 1, p)
+	ended(t, 1, q)
 	dead.Start()
 	for i := range f.doors { // a task through each of them
 		f.turn.Store(int64(i))

@@ -63,9 +63,7 @@ bpy.ops.wm.save_as_mainfile(filepath=%q)
 	f.postTiled(20, "tiled_blender_render_simple_mix", settings(shared), nil, "")
 	f.wait(20, "finished")
 	samePixels(t, want, decode(t, filepath.Join(f.share, "strips", "0001.png")))
-	if p.ends() != 4 {
-		t.Errorf("the worker of 2015 ended %d tasks, want 4", p.ends())
-	}
+	ended(t, 4, p)
 	p.kill()
 
 	a, b := f.startPull("pull-a"), f.startPull("pull-b")
@@ -74,9 +72,7 @@ bpy.ops.wm.save_as_mainfile(filepath=%q)
 	}
 	f.postTiled(30, "tiled_blender_render_simple_mix", settings(nil), nil, path) // it waits for the strips
 	f.wait(30, "finished")
-	if n := a.ends() + b.ends(); n != 4 {
-		t.Errorf("the workers of 2016 ended %d tasks, want 4", n)
-	}
+	ended(t, 4, a, b)
 	_, body := f.form("GET", "/tasks/30")
 	var task struct {
 		Job int64 `json:"job"`
